@@ -1,0 +1,43 @@
+// One supervised process of this binary: started with named descriptors, restarted with back-off when it ends.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "sys/fd.h"
+
+namespace bastide::serve {
+
+class Role {
+ public:
+  Role(std::string name, std::vector<std::string> arguments) : name_(std::move(name)), arguments_(std::move(arguments)) {}
+
+  // The child finds the descriptor under `--fd name=number`.
+  void give(std::string name, int fd) { descriptors_.emplace_back(std::move(name), fd); }
+  void take_back(const std::string& name);
+
+  Result<void> start(const std::string& program);
+  // After its process ended: when it may start again (steady milliseconds).
+  void ended(int status, Millis now);
+  void signal(int number) const;
+
+  const std::string& name() const { return name_; }
+  pid_t pid() const { return pid_; }
+  Millis restart_at() const { return restart_at_; }
+
+ private:
+  std::string name_;
+  std::vector<std::string> arguments_;
+  std::vector<std::pair<std::string, int>> descriptors_;
+  pid_t pid_ = -1;
+  Millis started_at_ = 0;
+  Millis restart_at_ = 0;
+  Millis back_off_ = 0;
+};
+
+}  // namespace bastide::serve
