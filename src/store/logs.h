@@ -1,5 +1,5 @@
-// The log store: streams of (time, message) in append-only zstd segments with a WAL. Acknowledged means on disk.
-// Blocking: call through net::offload. Thread-safe.
+// The log store: streams of (time, message) in append-only zstd segments with a WAL. Acknowledged means on
+// disk. Blocking: call through net::offload. Thread-safe.
 #pragma once
 
 #include <functional>
