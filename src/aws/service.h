@@ -77,6 +77,8 @@ class Registry {
 
   const Entry* find(const std::string& service, const std::string& operation) const;
   std::vector<const Entry*> all() const;
+  // Operations that models/<service>/implemented lists and nobody added: empty in a whole control.
+  std::vector<std::string> missing(const model::Service& service) const;
 
  private:
   void put(Entry entry);
