@@ -23,6 +23,7 @@ struct LogEvent {
 class Logs {
  public:
   static Result<std::unique_ptr<Logs>> open(const std::string& folder, Clock& clock);
+  Logs();
   ~Logs();
 
   // `group` identifies a log group uniquely (account/region/name). Events get their sequence here.
