@@ -33,7 +33,7 @@ struct Request {
   std::string method;
   std::string target;  // as sent: path and query, percent-encoded
   Headers headers;
-  std::string body;    // client side, and what a handler read with read_body
+  std::string body;  // client side, and what a handler read with read_body
 
   std::string_view raw_path() const;   // up to '?'
   std::string_view raw_query() const;  // after '?', may be empty

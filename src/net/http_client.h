@@ -1,5 +1,5 @@
-// The HTTP/1.1 client with a pool of kept connections. Works in a fiber (suspending) and outside one (blocking),
-// so that the CLI needs no reactor.
+// The HTTP/1.1 client with a pool of kept connections. Works in a fiber (suspending) and outside one
+// (blocking), so that the CLI needs no reactor.
 #pragma once
 
 #include <functional>
@@ -15,17 +15,17 @@ namespace bastide::net {
 
 struct Endpoint {
   bool tls = false;
-  std::string host;           // name or IP literal; names resolve by the system's resolver
+  std::string host;  // name or IP literal; names resolve by the system's resolver
   uint16_t port = 80;
-  std::string unix_path;      // instead of host and port, when not empty
+  std::string unix_path;  // instead of host and port, when not empty
 };
 Result<Endpoint> parse_endpoint(std::string_view url);  // http://host:port or https://...; no path
 
 struct ClientOptions {
   Millis connect_timeout = 5 * kSecond;
-  Millis timeout = 60 * kSecond;         // of the whole exchange without its streaming body
+  Millis timeout = 60 * kSecond;  // of the whole exchange without its streaming body
   size_t max_response_bytes = 64u << 20;
-  std::shared_ptr<TlsContext> tls;       // nothing: the system's authorities
+  std::shared_ptr<TlsContext> tls;  // nothing: the system's authorities
 };
 
 class HttpClient {
@@ -34,8 +34,11 @@ class HttpClient {
   ~HttpClient();
   // Waits. Host and Content-Length are added. A kept connection that turns out closed is tried once anew.
   Result<Response> send(const Request& request);
-  // The body is handed to `on_piece` as it comes (for streams such as `logs --follow`); waits.
-  Result<Response> stream(const Request& request, const std::function<Result<void>(std::string_view)>& on_piece);
+  // The body of a 2xx answer is handed to `on_piece` as it comes (for streams such as `logs --follow`),
+  // without a time limit; that of any other, at most 1 MiB, is in the Response. An error of on_piece ends it.
+  // Waits.
+  Result<Response> stream(const Request& request,
+                          const std::function<Result<void>(std::string_view)>& on_piece);
 
  private:
   struct Impl;

@@ -18,19 +18,22 @@ namespace bastide::net {
 inline constexpr int kRoleProtocol = 1;
 
 struct Message {
-  json::Value body;           // {"kind": "...", ...}
-  std::vector<sys::Fd> fds;   // at most 64
+  json::Value body;          // {"kind": "...", ...}
+  std::vector<sys::Fd> fds;  // at most 64
 };
 
 // A connection to another role. On the loop's thread; fibers may call side by side.
 class Channel {
  public:
-  static Result<std::unique_ptr<Channel>> connect(const std::string& path, const std::string& my_role, Millis timeout);
-  static Result<std::unique_ptr<Channel>> adopt(sys::Fd connected, const std::string& my_role, Millis timeout);
+  static Result<std::unique_ptr<Channel>> connect(const std::string& path, const std::string& my_role,
+                                                  Millis timeout);
+  static Result<std::unique_ptr<Channel>> adopt(sys::Fd connected, const std::string& my_role,
+                                                Millis timeout);
   ~Channel();
 
   const std::string& peer_role() const;
-  // A request and its answer: "id" is added and matched. The answer is {"ok": ...} or {"error": {code, message}}.
+  // A request and its answer: "id" is added and matched. The answer is {"ok": ...} or {"error": {code,
+  // message}}.
   Result<Message> call(Message request, Millis timeout);
   Result<void> notify(Message event);  // no answer is expected
   // Called in a fresh fiber for each request or event of the peer; what it returns answers a request.
@@ -44,10 +47,12 @@ class Channel {
   std::shared_ptr<Impl> impl_;
 };
 
-// Listens at a path; every peer that says hello properly is handed over. Only this uid (and root) may connect.
+// Listens at a path; every peer that says hello properly is handed over. Only this uid (and root) may
+// connect.
 class ChannelListener {
  public:
-  ChannelListener(sys::Fd listener, std::string my_role, std::function<void(std::unique_ptr<Channel>)> on_channel);
+  ChannelListener(sys::Fd listener, std::string my_role,
+                  std::function<void(std::unique_ptr<Channel>)> on_channel);
   ~ChannelListener();
 
  private:

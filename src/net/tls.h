@@ -21,6 +21,7 @@ class TlsContext {
   };
   static Result<std::shared_ptr<TlsContext>> server(const std::vector<Certificate>& certificates,
                                                     const std::vector<std::string>& alpn = {"http/1.1"});
+  // A context outlives the sockets that use it.
   // Client side: trusts `ca_pem`, or the system's authorities where it is empty.
   static Result<std::shared_ptr<TlsContext>> client(const std::string& ca_pem);
 
@@ -40,6 +41,7 @@ struct KeyPair {
 };
 Result<KeyPair> make_authority(const std::string& common_name, Millis now);
 // Names and IP literals go into subjectAltName.
-Result<KeyPair> issue_certificate(const KeyPair& authority, const std::vector<std::string>& names, Millis now);
+Result<KeyPair> issue_certificate(const KeyPair& authority, const std::vector<std::string>& names,
+                                  Millis now);
 
 }  // namespace bastide::net
