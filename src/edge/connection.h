@@ -1,0 +1,92 @@
+// One client's connection: reads requests, has them answered by a rule's action, writes answers. In one
+// fiber.
+#pragma once
+
+#include <string>
+
+#include "edge/body.h"
+#include "edge/core.h"
+#include "edge/head.h"
+
+namespace bastide::edge {
+
+// Collects what is to be written, so that head and body leave in one write. Small pieces are copied, large
+// ones are written as they are.
+class Sink {
+ public:
+  explicit Sink(net::Socket* socket) : socket_(socket) {}
+  void attach(net::Socket* socket) {
+    socket_ = socket;
+    out_.clear();
+    chunked_ = false;
+  }
+  std::string& text() { return out_; }
+  void chunked(bool on) { chunked_ = on; }
+  Result<void> piece(std::string_view bytes);
+  Result<void> finish();  // the last chunk, and everything collected
+  Result<void> flush();
+  int64_t written() const { return written_; }
+
+ private:
+  net::Socket* socket_;
+  std::string out_;
+  bool chunked_ = false;
+  int64_t written_ = 0;
+};
+
+class Connection {
+ public:
+  Connection(Core& core, net::Socket socket, bool https);
+  void serve();
+
+ private:
+  bool read_head();  // false: the connection is over
+  bool answer();     // false: the connection is over
+  bool answer_own(int status, std::string_view content_type, std::string_view body,
+                  std::string_view location = {});
+  bool refuse(int status, const char* why);
+  bool redirect(const internal::EdgeAction& action);
+  bool forward(Group& group);
+  struct Exchange {
+    std::shared_ptr<Target> target;
+    std::unique_ptr<Upstream> upstream;
+    bool reused = false;
+  };
+  // A connection to a target, kept or new. Nothing was sent where it fails; `status` is then the answer.
+  bool open(Exchange& exchange, Group& group, const Target* not_this, bool fresh, int& status);
+  void write_request_head(std::string& out, bool upgrading);
+  enum class Sent { all, target_gone, answered, client_gone, client_slow, client_bad };
+  Sent send_request(Exchange& exchange, bool upgrading);
+  enum class Got { head, closed, timeout, bad };
+  Got read_answer(Upstream& upstream, bool upgrading);
+  void write_answer_head(std::string& out, bool bodiless, bool chunked);
+  bool pass_answer(Exchange& exchange, bool request_complete);
+  bool pass_upgrade(Exchange& exchange);
+  bool client_left();
+  void discard_body();  // before an early answer: so that the client can read it
+  void log(int status);
+
+  Core& core_;
+  net::Socket socket_;
+  const bool https_;
+  const std::string peer_;
+  std::string peer_address_;
+  Buffer in_;
+  std::string head_;  // of the request being answered; request_ has views into it
+  RequestHead request_;
+  ResponseHead response_;
+  Sink client_, to_target_;
+  BodyReader body_ = BodyReader::of_length(0);
+  Millis idle_ = 60 * kSecond;
+
+  // Of the request being answered.
+  std::shared_ptr<Config> config_;
+  Route route_;
+  bool keep_alive_ = true, upgraded_ = false;
+  Millis started_ = 0, sent_at_ = 0, answered_at_ = 0;  // steady
+  int64_t received_ = 0, sent_before_ = 0, tunnelled_ = 0;
+  std::string trace_id_;
+  internal::AccessEntry entry_;
+};
+
+}  // namespace bastide::edge

@@ -1,0 +1,204 @@
+#include "edge/edge.h"
+
+#include <sched.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "base/log.h"
+#include "sys/file.h"
+
+namespace bastide::edge {
+namespace {
+
+constexpr Millis kDrainFor = 30 * kSecond;
+constexpr Millis kSweepEvery = 10 * kSecond;
+
+// The calling thread's alone; the listening sockets stay where they were made.
+Result<void> enter_namespace(const sys::Fd& fd) {
+  if (::setns(fd.get(), CLONE_NEWNET) != 0) return sys::system_error("setns to the targets' network");
+  return {};
+}
+
+std::string kept_path(const std::string& home) { return home + "/edge/snapshot.json"; }
+
+}  // namespace
+
+Edge::Edge(EdgeOptions options, Clock& clock)
+    : options_(std::move(options)), core_(std::make_shared<Core>(clock)) {
+  core_->limits = options_.limits;
+}
+
+Edge::~Edge() { *alive_ = false; }
+
+Result<void> Edge::start() {
+  if (options_.netns) TRY(enter_namespace(options_.netns));
+  for (const auto& [name, fd] : options_.listeners) {
+    if (name != "https" && name != "http") return error("edge: no socket is called '" + name + "'");
+    auto port = TRY(net::local_port(fd.get()));
+    (name == "https" ? core_->https_port : core_->http_port) = port;
+  }
+  // What serve kept is newer than what is on disk, or the same.
+  std::string kept;
+  if (options_.snapshot) {
+    auto text = sys::read_all(options_.snapshot.get(), internal::kMaxEdgeSnapshotBytes);
+    if (text) kept = std::move(*text);
+  }
+  if (kept.empty() && !options_.home.empty()) {
+    auto text = sys::read_file(kept_path(options_.home), internal::kMaxEdgeSnapshotBytes);
+    if (text) kept = std::move(*text);
+  }
+  if (!kept.empty()) {
+    auto applied = apply(kept, false);
+    if (!applied) log::warn("edge: the kept snapshot is not usable: {}", applied.error().message);
+  }
+  for (auto& [name, fd] : options_.listeners) {
+    bool https = name == "https";
+    acceptors_.emplace_back(std::move(fd), [core = core_, https](net::Socket socket) {
+      serve_connection(*core, std::move(socket), https);
+    });
+  }
+  options_.listeners.clear();
+  if (options_.channel) {
+    channels_ = std::make_unique<net::ChannelListener>(
+        std::move(options_.channel), "edge",
+        [this](std::unique_ptr<net::Channel> channel) { serve_channel(std::move(channel)); });
+  }
+  net::spawn([core = core_] { core->reporter.run(); });
+  net::spawn([this, alive = alive_] {
+    while (*alive && !core_->draining) {
+      sweep();
+      net::sleep_for(kSweepEvery);
+    }
+  });
+  return {};
+}
+
+void Edge::sweep() {
+  if (!core_->config) return;
+  for (const auto& g : core_->config->groups()) {
+    for (const auto& t : g->targets) t->drop_idle(core_->clock.steady() - kIdleToTarget);
+  }
+}
+
+void Edge::serve_channel(std::unique_ptr<net::Channel> channel) {
+  std::shared_ptr<net::Channel> shared = std::move(channel);
+  shared->on_message([this, alive = alive_](net::Message message) -> Result<net::Message> {
+    if (!*alive) return error("Closed", "edge is going");
+    return answer(std::move(message));
+  });
+  core_->reporter.connected(std::move(shared));
+}
+
+Result<net::Message> Edge::answer(net::Message message) {
+  auto kind = message.body.get("kind");
+  net::Message out;
+  if (kind == "snapshot") {
+    if (message.fds.size() != 1) return error("Invalid", "a snapshot comes with one descriptor");
+    auto text = TRY(sys::read_all(message.fds[0].get(), internal::kMaxEdgeSnapshotBytes));
+    out.body = json::object({{"number", TRY(apply(text, true))}});
+    return out;
+  }
+  if (kind == "namespace") {
+    if (message.fds.size() != 1) return error("Invalid", "a namespace comes with one descriptor");
+    TRY(enter_namespace(message.fds[0]));
+    out.body = json::object();
+    return out;
+  }
+  if (kind == "status") {
+    out.body = json::object({{"number", core_->config ? core_->config->number() : int64_t{0}},
+                             {"connections", core_->connections},
+                             {"requests", core_->requests},
+                             {"dropped", core_->reporter.dropped()}});
+    return out;
+  }
+  return error("Invalid", "edge has no request '" + kind + "'");
+}
+
+Result<int64_t> Edge::apply(const std::string& text, bool keep) {
+  const auto turn = ++received_;
+  auto built = net::offload_result([&]() -> Result<std::shared_ptr<Config>> {
+    auto value = TRY(json::parse(text));
+    auto snapshot = TRY(internal::edge_snapshot(value));
+    auto config = TRY(Config::build(std::move(snapshot)));
+    if (keep && !options_.home.empty()) {
+      TRY(sys::make_folders(options_.home + "/edge"));
+      TRY(sys::write_file(kept_path(options_.home), text));
+    }
+    return config;
+  });
+  if (!built) return std::move(built).error();
+  auto config = std::move(*built);
+  if (turn != received_) return error("Invalid", "a later snapshot came meanwhile");
+  config->adopt_targets(core_->config.get());
+  auto before = std::move(core_->config);
+  core_->config = config;
+  if (before) {
+    for (const auto& g : before->groups()) {
+      for (const auto& t : g->targets) {
+        if (t->gone) core_->reporter.forget(t->group_id, t->spec.id);
+      }
+    }
+  }
+  start_checks(core_);
+  log::info("edge: snapshot {} is in use", config->number());
+  return config->number();
+}
+
+void Edge::drain() {
+  acceptors_.clear();
+  core_->draining = true;
+  for (auto* socket : core_->idle) socket->shutdown();
+  const Millis deadline = core_->clock.steady() + kDrainFor;
+  while (core_->connections > 0 && core_->clock.steady() < deadline) net::sleep_for(20);
+  core_->reporter.stop();
+  if (core_->config) {
+    for (const auto& g : core_->config->groups()) {
+      for (const auto& t : g->targets) t->wake.set();
+    }
+  }
+}
+
+int run_edge(EdgeOptions options) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // inherited by every thread: one of them waits
+  ::signal(SIGPIPE, SIG_IGN);
+  // Before any thread is there, so that all of them stand in the targets' network.
+  if (options.netns) {
+    auto entered = enter_namespace(options.netns);
+    if (!entered) {
+      log::error("edge: {}", entered.error().message);
+      return 1;
+    }
+    options.netns.reset();
+  }
+  int status = 0;
+  net::Loop loop;
+  Edge edge(std::move(options));
+  std::thread waiter;
+  loop.spawn([&] {
+    auto started = edge.start();
+    if (!started) {
+      log::error("edge: {}", started.error().message);
+      status = 1;
+      loop.stop();
+    }
+  });
+  waiter = std::thread([&] {
+    int got = 0;
+    sigwait(&signals, &got);
+    loop.spawn([&] {
+      edge.drain();
+      loop.stop();
+    });
+  });
+  loop.run();
+  if (status != 0) ::kill(::getpid(), SIGTERM);  // ends the waiter
+  waiter.join();
+  return status;
+}
+
+}  // namespace bastide::edge

@@ -1,0 +1,30 @@
+// Makes the machine's networks what the VPCs are: one network.ensure a VPC after each change and each resync,
+// one network.remove for a VPC that is gone. Idempotent; on the loop that starts it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/result.h"
+#include "internal/runner.h"
+#include "store/database.h"
+
+namespace bastide::services {
+
+class NetworkReconciler {
+ public:
+  using Ensure = std::function<Result<void>(internal::NetworkSpec)>;                 // waits
+  using Remove = std::function<Result<void>(std::string account, std::string vpc)>;  // waits
+  NetworkReconciler(store::Database& database, Ensure ensure, Remove remove = {});
+  ~NetworkReconciler();
+  void start();              // listens to "ec2.network"; the first round at once
+  Result<void> reconcile();  // one round over all VPCs; waits. The first error, after all were tried
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace bastide::services
