@@ -72,8 +72,8 @@ Result<Outcome> run(const Command& command) {
   if (pid == 0) {
     // Only async-signal-safe calls from here: the parent may have threads.
     ::setpgid(0, 0);
-    ::dup2(in.read.get(), 0);
-    ::dup2(out.write.get(), 1);
+    ::dup2(command.input_fd >= 0 ? command.input_fd : in.read.get(), 0);
+    ::dup2(command.output_fd >= 0 ? command.output_fd : out.write.get(), 1);
     ::dup2(err.write.get(), 2);
     sigset_t none;
     sigemptyset(&none);

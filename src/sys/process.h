@@ -18,6 +18,8 @@ struct Command {
   bool inherit_env = true;
   std::string folder;                         // working folder; empty: this process's
   std::string input;                          // fed to standard input
+  int input_fd = -1;                          // or: standard input is this descriptor
+  int output_fd = -1;                         // or: standard output goes there, and `output` stays empty
   Millis timeout = 10 * kMinute;              // then SIGKILL to its process group
   size_t max_output = 16u << 20;              // of stdout and stderr each; more is read and dropped
 };
