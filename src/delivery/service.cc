@@ -70,10 +70,16 @@ void Service::offer(aws::Registry& registry) {
   registry.add<op::DescribePipelineRun>(this, &Service::describe_run, {"bastide:DescribePipelineRun", [this](auto& c, auto& r) { return on(c, "run/" + r.run_id, ""); }});
   registry.add<op::ListReleases>(this, &Service::list_releases, {"bastide:ListReleases", [this](auto& c, auto& r) { return on(c, "release/" + r.app.value_or("*"), ""); }});
   registry.add<op::DescribeRelease>(this, &Service::describe_release, {"bastide:DescribeRelease", [this](auto& c, auto& r) { return on(c, "release/" + r.release_id, ""); }});
-  registry.add<op::PromoteRelease>(this, &Service::promote, {"bastide:PromoteRelease", [this](auto& c, auto& r) { return on(c, "release/" + r.release_id.value_or(r.app.value_or("*") + "/" + r.commit.value_or("*")), r.environment.value_or("")); }});
-  registry.add<op::ApproveRelease>(this, &Service::approve, {"bastide:ApproveRelease", [this](auto& c, auto& r) { return on(c, "release/" + r.release_id, r.environment.value_or("")); }});
-  registry.add<op::RejectRelease>(this, &Service::reject, {"bastide:RejectRelease", [this](auto& c, auto& r) { return on(c, "release/" + r.release_id, r.environment.value_or("")); }});
+  registry.add<op::PromoteRelease>(this, &Service::promote, {"bastide:PromoteRelease", [this](auto& c, auto& r) { return on(c, "release/" + r.release_id.value_or(r.app.value_or("*") + "/" + r.commit.value_or("*")), r.environment); }});
+  registry.add<op::ApproveRelease>(this, &Service::approve, {"bastide:ApproveRelease", [this](auto& c, auto& r) { return on(c, "release/" + r.release_id, r.environment ? *r.environment : promotion_of(r.release_id)); }});
+  registry.add<op::RejectRelease>(this, &Service::reject, {"bastide:RejectRelease", [this](auto& c, auto& r) { return on(c, "release/" + r.release_id, r.environment ? *r.environment : promotion_of(r.release_id)); }});
   registry.add<op::RollbackEnvironment>(this, &Service::rollback, {"bastide:RollbackEnvironment", [this](auto& c, auto& r) { return on(c, "environment/" + r.environment, r.environment); }});
+}
+
+// Which environment a release waits for: what policies see where the request names none.
+std::string Service::promotion_of(const std::string& release) {
+  const auto record = pipeline_.records().release(release);
+  return record ? record->get("promotion") : "";
 }
 
 Result<const App*> Service::app_of(const Plan& plan, const std::optional<std::string>& name) {
@@ -213,7 +219,7 @@ Result<op::PromoteRelease::Response> Service::promote(aws::Call& call, const op:
   }
   const auto record = TRY(pipeline_.records().release(release));
   const App* app = TRY(app_of(plan, record.get("app")));
-  const auto triggered = TRY(pipeline_.promote(plan, *app, release, request.environment.value_or(""), call.principal.arn));
+  const auto triggered = TRY(pipeline_.promote(plan, *app, release, request.environment, call.principal.arn));
   return release_and_run<op::PromoteRelease>(pipeline_.records(), release, triggered);
 }
 

@@ -37,6 +37,7 @@ class Service {
 
   Result<std::vector<aws::Target>> on(const aws::Call& call, const std::string& resource, const std::string& environment);
   Result<json::Value> environment(const Plan& plan, const std::string& name);
+  std::string promotion_of(const std::string& release);
   // The app that a request means: the named one, or the only one.
   Result<const App*> app_of(const Plan& plan, const std::optional<std::string>& name);
 
