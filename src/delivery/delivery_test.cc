@@ -1,37 +1,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
-#include "delivery/git_credentials.h"
 #include "delivery/pkt_line.h"
-#include "delivery/plan.h"
 #include "delivery/repository.h"
 #include "sys/file.h"
 
 namespace bastide::delivery {
 namespace {
-
-TEST(Plan, RoundTripsAsJson) {
-  Plan plan{.name = "storefront", .region = "us-east-1", .account = "111111111111", .pipeline_role = "arn:x"};
-  plan.apps.push_back({.name = "web", .steps = {{"build", "make", kMinute}}, .placements = {{.environment = "stage", .account = "2", .count = 2, .variables = {{"A", "b"}}}}});
-  const Plan again = *plan_from_json(*json::parse(json::print(to_json(plan))));
-  EXPECT_EQ(json::print(to_json(again)), json::print(to_json(plan)));
-  EXPECT_EQ(again.app("web")->placement("stage")->count, 2);
-  EXPECT_EQ(again.app("web")->placement("prod"), nullptr);
-}
-
-TEST(Plan, AnAppsNameCannotLeaveItsFolder) {
-  Plan plan{.name = "x", .region = "r", .account = "1", .pipeline_role = "arn:x"};
-  plan.apps.push_back({.name = "../x", .placements = {{.environment = "stage"}}});
-  EXPECT_FALSE(plan_from_json(to_json(plan)));
-}
-
-TEST(Glob, MatchesTagsAsTheFileNamesThem) {
-  EXPECT_TRUE(matches_glob("v*", "v1.2"));
-  EXPECT_TRUE(matches_glob("release-?-*", "release-1-"));
-  EXPECT_FALSE(matches_glob("v*", "wv1"));
-  EXPECT_FALSE(matches_glob("", "v1"));
-}
 
 TEST(PktLine, APushNamesItsRefsAndCapabilities) {
   const std::string zeros(40, '0'), a(40, 'a');
@@ -51,18 +26,6 @@ TEST(PktLine, AcceptedRefsAreReadFromTheReport) {
   const std::string report = pkt_line("unpack ok\n") + pkt_line("ok refs/heads/main\n") + pkt_line("ng refs/heads/x no\n") + std::string(kFlush);
   EXPECT_EQ(accepted_refs(report, false), std::vector<std::string>{"refs/heads/main"});
   EXPECT_EQ(accepted_refs(side_band(1, report) + std::string(kFlush), true), std::vector<std::string>{"refs/heads/main"});
-}
-
-TEST(GitCredentials, SignedLoginsVerifyOnlyWithTheirSecretPathAndTime) {
-  const Millis now = *parse_iso8601("2026-11-22T12:00:00Z");
-  const auto login = sign_git("AKIA", "secret", "token%with", "us-east-1", "127.0.0.1", "/git/web.git", now);
-  const auto user = *parse_basic_login("Basic " + base64(login.username + ":" + login.password));
-  EXPECT_EQ(user.access_key, "AKIA");
-  EXPECT_EQ(user.session_token, "token%with");
-  EXPECT_TRUE(verify_git(user, "secret", "us-east-1", "127.0.0.1", "/git/web.git", now + kMinute));
-  EXPECT_FALSE(verify_git(user, "other", "us-east-1", "127.0.0.1", "/git/web.git", now));
-  EXPECT_FALSE(verify_git(user, "secret", "us-east-1", "127.0.0.1", "/git/other.git", now));
-  EXPECT_FALSE(verify_git(user, "secret", "us-east-1", "127.0.0.1", "/git/web.git", now + kHour));
 }
 
 TEST(Repository, ResolvesAndArchivesCommits) {

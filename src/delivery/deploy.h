@@ -7,7 +7,7 @@
 #include <string>
 
 #include "aws/local_client.h"
-#include "delivery/plan.h"
+#include "internal/plan.h"
 #include "delivery/records.h"
 
 namespace bastide::delivery {

@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "delivery/git_credentials.h"
+#include "aws/git_credentials.h"
 #include "delivery/pkt_line.h"
 #include "net/loop.h"
 #include "sys/file.h"
@@ -142,7 +142,7 @@ std::optional<GitHttp::Access> GitHttp::admit(net::Exchange& exchange, const std
   const auto& request = exchange.request();
   const std::string* header = request.headers.find("Authorization");
   if (!header) return refuse(401, "sign in with 'bastide git-credential' as git's credential helper");
-  const auto user = parse_basic_login(*header);
+  const auto user = aws::parse_basic_login(*header);
   if (!user) return refuse(401, user.error().message);
   auto identity = credentials_.identify(user->access_key, user->session_token);
   if (!identity) return refuse(401, identity.error().message);
@@ -152,7 +152,7 @@ std::optional<GitHttp::Access> GitHttp::admit(net::Exchange& exchange, const std
   const std::string host = request.host.substr(0, request.host.rfind(':'));
   std::string repository_path(request.raw_path());
   repository_path = repository_path.substr(0, repository_path.find('/', 5));
-  if (!verify_git(*user, identity->secret_access_key, plan->region, host, repository_path, clock_.wall())) {
+  if (!aws::verify_git(*user, identity->secret_access_key, plan->region, host, repository_path, clock_.wall())) {
     return refuse(401, "the login's signature does not match this repository, or is older than 15 minutes");
   }
   aws::Call call;

@@ -11,7 +11,7 @@
 #include "aws/local_client.h"
 #include "delivery/deploy.h"
 #include "delivery/image_builder.h"
-#include "delivery/plan.h"
+#include "internal/plan.h"
 #include "delivery/progress.h"
 #include "delivery/records.h"
 #include "delivery/repository.h"

@@ -50,7 +50,7 @@ Result<Pipeline::Triggered> Pipeline::pushed(const Plan& plan, const App& app, c
   constexpr std::string_view heads = "refs/heads/", tags = "refs/tags/";
   if (ref == std::string(heads) + plan.branch) return queue(app, "deliver", commit, ref, "", principal);
   const bool promotes =
-      (ref.starts_with(tags) && !plan.promote_tag.empty() && matches_glob(plan.promote_tag, ref.substr(tags.size()))) ||
+      (ref.starts_with(tags) && !plan.promote_tag.empty() && internal::matches_glob(plan.promote_tag, ref.substr(tags.size()))) ||
       (ref.starts_with(heads) && !plan.promote_branch.empty() && ref.substr(heads.size()) == plan.promote_branch);
   if (!promotes) {
     return Triggered{"", fmt::format("{} starts nothing: '{}' deploys to {}, {} promotes", ref, plan.branch,

@@ -50,7 +50,7 @@ Result<Plan> Records::plan() {
   auto found = TRY(db_.get(key(kArchitecture, "current")));
   if (!found) return fault("ResourceNotFoundException", "no architecture has been applied; run 'bastide up' first");
   const auto document = TRY(json::parse(found->body.get("architecture")));
-  return plan_from_json(document);
+  return internal::plan_from_json(document);
 }
 
 Result<Records::Stored> Records::put_architecture(const std::string& text, const std::string& principal, Millis now,

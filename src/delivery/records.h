@@ -8,10 +8,15 @@
 
 #include "base/json.h"
 #include "base/result.h"
-#include "delivery/plan.h"
+#include "internal/plan.h"
 #include "store/database.h"
 
 namespace bastide::delivery {
+
+using internal::App;
+using internal::Placement;
+using internal::Plan;
+using internal::Step;
 
 // "web/8f3c...": the id of a release is its app and commit.
 std::string release_id(const std::string& app, const std::string& commit);

@@ -94,7 +94,7 @@ Result<const App*> Service::app_of(const Plan& plan, const std::optional<std::st
 Result<op::PutArchitecture::Response> Service::put_architecture(aws::Call& call, const op::PutArchitecture::Request& request) {
   const auto document = json::parse(request.architecture);
   if (!document) return fault("ValidationException", "architecture: " + document.error().message);
-  const auto plan = plan_from_json(*document);
+  const auto plan = internal::plan_from_json(*document);
   if (!plan) return fault("ValidationException", "architecture: " + plan.error().message);
   if (plan->account != call.account) {
     return fault("ValidationException", "the architecture belongs to account " + plan->account + ", not to " + call.account);

@@ -1,9 +1,9 @@
-#include "delivery/git_credentials.h"
+#include "aws/git_credentials.h"
 
 #include "base/bytes.h"
 #include "base/crypto.h"
 
-namespace bastide::delivery {
+namespace bastide::aws {
 namespace {
 
 constexpr Millis kValidity = 15 * kMinute;
@@ -52,4 +52,4 @@ bool verify_git(const GitUser& user, const std::string& secret, const std::strin
   return equal_constant_time(user.password.substr(kTime + 1), signature(secret, region, host, path, time));
 }
 
-}  // namespace bastide::delivery
+}  // namespace bastide::aws

@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "base/time.h"
 
-namespace bastide::delivery {
+namespace bastide::aws {
 
 struct GitLogin {
   std::string username, password;
@@ -29,4 +29,4 @@ Result<GitUser> parse_basic_login(std::string_view authorization_header);
 bool verify_git(const GitUser& user, const std::string& secret, const std::string& region, const std::string& host,
                 const std::string& path, Millis now);
 
-}  // namespace bastide::delivery
+}  // namespace bastide::aws

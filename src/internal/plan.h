@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "base/time.h"
 
-namespace bastide::delivery {
+namespace bastide::internal {
 
 struct Placement {            // an app in an environment
   std::string environment;    // "stage"
@@ -67,4 +67,4 @@ Result<Plan> plan_from_json(const json::Value& v);
 // `*` any characters, `?` one: how branches and tags are named in the file.
 bool matches_glob(std::string_view pattern, std::string_view text);
 
-}  // namespace bastide::delivery
+}  // namespace bastide::internal

@@ -1,8 +1,8 @@
-#include "delivery/plan.h"
+#include "internal/plan.h"
 
 #include <algorithm>
 
-namespace bastide::delivery {
+namespace bastide::internal {
 namespace {
 
 json::Value strings(const std::vector<std::string>& in) {
@@ -157,4 +157,4 @@ bool matches_glob(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
-}  // namespace bastide::delivery
+}  // namespace bastide::internal
