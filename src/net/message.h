@@ -32,17 +32,22 @@ class Channel {
   ~Channel();
 
   const std::string& peer_role() const;
-  // A request and its answer: "id" is added and matched. The answer is {"ok": ...} or {"error": {code,
-  // message}}.
+  // A request and its answer. On the wire the request has an "id", and the answer is {"answer": id, "ok":
+  // body} or {"answer": id, "error": {code, message}}; here they are the body alone, or the Error. In a
+  // fiber; waits.
   Result<Message> call(Message request, Millis timeout);
-  Result<void> notify(Message event);  // no answer is expected
+  Result<void> notify(Message event);  // no answer is expected; waits while the peer takes no messages
   // Called in a fresh fiber for each request or event of the peer; what it returns answers a request.
+  // Messages that come before a handler is set wait for it (at most 64); beyond 1,024 at a time a request is
+  // "Busy".
   void on_message(std::function<Result<Message>(Message)> handler);
+  // Called once, in a fresh fiber, when the peer is gone or broke the protocol; not after our own close().
   void on_close(std::function<void()> handler);
   bool closed() const;
   void close();
 
  private:
+  Channel() = default;
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };
