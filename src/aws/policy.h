@@ -28,6 +28,7 @@ class PolicyDocument {
   bool has_value() const { return policy_ != nullptr; }
   explicit operator bool() const { return has_value(); }
   const Policy* get() const { return policy_.get(); }
+  json::Value source() const;  // the document as it was given; null where there is none
 
  private:
   std::shared_ptr<const Policy> policy_;

@@ -47,6 +47,7 @@ struct Statement {
 };
 
 struct Policy {
+  json::Value source;
   std::string error;  // not empty: could not be compiled, denies everything
   std::vector<Statement> statements;
 };

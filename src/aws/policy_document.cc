@@ -52,6 +52,7 @@ class Memo {
     } else {
       policy->error = compiled.error().message;
     }
+    policy->source = document;
     std::lock_guard lock(mutex_);
     const auto it = by_hash_.find(hash);
     if (it != by_hash_.end()) {
@@ -84,6 +85,8 @@ Memo& memo() {
 }
 
 }  // namespace
+
+json::Value PolicyDocument::source() const { return policy_ ? policy_->source : json::Value(); }
 
 PolicyDocument::PolicyDocument(const json::Value& document) : policy_(memo().get(document)) {}
 

@@ -59,8 +59,8 @@ std::string upload_range(int64_t size) { return fmt::format("0-{}", size > 0 ? s
 
 Distribution::Decide Distribution::decide_with(aws::PolicySource& policies) {
   return [&policies](const aws::Call& call, const aws::Target& target) -> Result<aws::Decision> {
-    const aws::IdentityPolicies own = TRY(policies.policies_of(call.principal));
-    return aws::decide(call, target, own);
+    const auto own = TRY(policies.policies_of(call.principal));
+    return aws::decide(call, target, *own);
   };
 }
 

@@ -26,7 +26,7 @@ std::vector<std::pair<std::string, std::string>> pairs_from(const json::Value& v
 
 json::Value to_json(const aws::Principal& p) {
   json::Array policies, transitive;
-  for (const auto& policy : p.session_policies) policies.push_back(policy);
+  for (const auto& policy : p.session_policies) policies.push_back(policy.source());
   for (const auto& tag : p.transitive_tags) transitive.emplace_back(tag);
   return json::object({{"kind", static_cast<int>(p.kind)},
                        {"account", p.account},
@@ -55,7 +55,7 @@ aws::Principal principal_from(const json::Value& v) {
   p.name = v.get("name");
   p.role_arn = v.get("role_arn");
   p.access_key_id = v.get("access_key_id");
-  for (const auto& policy : v.get_array("session_policies")) p.session_policies.push_back(policy);
+  for (const auto& policy : v.get_array("session_policies")) p.session_policies.emplace_back(policy);
   p.tags = pairs_from(v, "tags");
   p.session_tags = pairs_from(v, "session_tags");
   for (const auto& tag : v.get_array("transitive_tags")) p.transitive_tags.push_back(tag.string());
