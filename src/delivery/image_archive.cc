@@ -30,20 +30,27 @@ Result<TreeEntry> metadata(archive_entry* e, const std::string& path) {
     return out;
   }
   switch (archive_entry_filetype(e)) {
-    case AE_IFREG: out.type = TreeEntry::Type::file; break;
-    case AE_IFDIR: out.type = TreeEntry::Type::folder; break;
+    case AE_IFREG:
+      out.type = TreeEntry::Type::file;
+      break;
+    case AE_IFDIR:
+      out.type = TreeEntry::Type::folder;
+      break;
     case AE_IFLNK:
       out.type = TreeEntry::Type::symlink;
       out.link = text(archive_entry_symlink(e));
       break;
-    case AE_IFIFO: out.type = TreeEntry::Type::fifo; break;
+    case AE_IFIFO:
+      out.type = TreeEntry::Type::fifo;
+      break;
     case AE_IFCHR:
     case AE_IFBLK:
       out.type = TreeEntry::Type::device;
       out.block_device = archive_entry_filetype(e) == AE_IFBLK;
       out.device = archive_entry_rdev(e);
       break;
-    default: return error("Invalid", "the archive has an entry of an unknown kind: " + path);
+    default:
+      return error("Invalid", "the archive has an entry of an unknown kind: " + path);
   }
   archive_entry_xattr_reset(e);
   const char* name = nullptr;
@@ -57,7 +64,8 @@ Result<TreeEntry> metadata(archive_entry* e, const std::string& path) {
 
 }  // namespace
 
-Result<void> FileTree::read_archive(int fd, bool contents, const std::function<bool(const std::string&)>& skip) {
+Result<void> FileTree::read_archive(int fd, bool contents,
+                                    const std::function<bool(const std::string&)>& skip) {
   const Utf8 utf8;
   if (::lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE) return sys::system_error("cannot read the archive");
   std::unique_ptr<archive, ReadFree> in(archive_read_new());
@@ -65,7 +73,9 @@ Result<void> FileTree::read_archive(int fd, bool contents, const std::function<b
   archive_read_support_filter_gzip(in.get());
   archive_read_support_filter_zstd(in.get());
   archive_read_support_filter_xz(in.get());
-  const auto broken = [&] { return error("Invalid", "not a readable tar archive: " + text(archive_error_string(in.get()))); };
+  const auto broken = [&] {
+    return error("Invalid", "not a readable tar archive: " + text(archive_error_string(in.get())));
+  };
   if (archive_read_open_fd(in.get(), fd, kBlock) != ARCHIVE_OK) return broken();
   while (true) {
     archive_entry* e = nullptr;

@@ -19,10 +19,15 @@ constexpr std::string_view kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/
 
 class Build {
  public:
-  Build(ImageRegistry& registry, Sandboxes& sandboxes, const std::string& work_folder, const ImageRequest& request,
-        const std::function<void(std::string)>& say)
-      : registry_(registry), sandboxes_(sandboxes), work_folder_(work_folder), request_(request), say_(say),
-        who_{request.principal, request.account, request.region}, time_(request.created * 1000) {}
+  Build(ImageRegistry& registry, Sandboxes& sandboxes, const std::string& work_folder,
+        const ImageRequest& request, const std::function<void(std::string)>& say)
+      : registry_(registry),
+        sandboxes_(sandboxes),
+        work_folder_(work_folder),
+        request_(request),
+        say_(say),
+        who_{request.principal, request.account, request.region},
+        time_(request.created * 1000) {}
 
   Result<std::string> run() {  // the manifest's digest
     TRY(net::offload_result([&] { return read_context(); }));
@@ -33,9 +38,11 @@ class Build {
       TRY(registry_.push_blob(who_, request_.repository, layer.digest, fd.get(), layer.size));
     }
     for (const auto& [name, value] : request_.arguments) {
-      if (!used_arguments_.count(name)) say_(fmt::format("build argument {} is declared nowhere in {}", name, file_.file));
+      if (!used_arguments_.count(name))
+        say_(fmt::format("build argument {} is declared nowhere in {}", name, file_.file));
     }
-    return push_image(registry_, who_, request_.repository, request_.tag, last.image_config(time_), last.layers);
+    return push_image(registry_, who_, request_.repository, request_.tag, last.image_config(time_),
+                      last.layers);
   }
 
  private:
@@ -44,7 +51,8 @@ class Build {
     const std::string path = clean_path(request_.dockerfile.empty() ? "Dockerfile" : request_.dockerfile);
     FileTree files(spool_);
     const std::set<std::string> wanted = {path, path + ".dockerignore", ".dockerignore"};
-    TRY(files.read_archive(request_.workspace.get(), true, [&](const std::string& p) { return !wanted.count(p); }));
+    TRY(files.read_archive(request_.workspace.get(), true,
+                           [&](const std::string& p) { return !wanted.count(p); }));
     const TreeEntry* dockerfile = files.find(path);
     if (dockerfile == nullptr || dockerfile->type != TreeEntry::Type::file) {
       return error("Dockerfile", fmt::format("there is no {} in the workspace", path));
@@ -141,7 +149,8 @@ class Build {
     auto base = substitute(stage.base, file_.escape, global_lookup());
     if (!base) return file_.at(stage.line, base.error().message);
     say_(fmt::format("FROM {}{}", base.value(), stage.name.empty() ? "" : " AS " + stage.name));
-    if (base.value().empty()) return file_.at(stage.line, fmt::format("the base image {} is empty", stage.base));
+    if (base.value().empty())
+      return file_.at(stage.line, fmt::format("the base image {} is empty", stage.base));
     if (base.value() == "scratch") {
       states_[i].tree.emplace(spool_);
       return {};
@@ -166,10 +175,11 @@ class Build {
     if (image) return image;
     if (image.error().code != "NotFound") return file_.at(line, text + ": " + image.error().message);
     const std::string local = name.value().text();
-    return file_.at(line, fmt::format("the image {0} is not in this registry; make it of a root filesystem: bastide "
-                                      "image import {1} ROOTFS.tar (or: mmdebstrap bookworm - | bastide image import "
-                                      "{1} -)",
-                                      text, local));
+    return file_.at(
+        line, fmt::format("the image {0} is not in this registry; make it of a root filesystem: bastide "
+                          "image import {1} ROOTFS.tar (or: mmdebstrap bookworm - | bastide image import "
+                          "{1} -)",
+                          text, local));
   }
 
   Result<void> load_tree(StageState& state) {
@@ -204,7 +214,9 @@ class Build {
     shown += " " + in.text;
     say_(shown.substr(0, 300));
     if (in.keyword == "ARG") TRY(declare(state, in));
-    const auto warn = [&](std::string text) { say_(fmt::format("{}:{}: warning: {}", file_.file, in.line, text)); };
+    const auto warn = [&](std::string text) {
+      say_(fmt::format("{}:{}: warning: {}", file_.file, in.line, text));
+    };
     const bool configured = TRY(configure(state, in, file_.escape, warn));
     if (!configured) {
       if (in.keyword == "WORKDIR") {
@@ -361,7 +373,8 @@ class Build {
   Result<void> add_layer(StageState& state, const FileTree& tree) {
     auto written = TRY(net::offload_result([&] { return write_layer(tree, time_, work_folder_); }));
     // RUN's sandboxes and later stages read layers from the blobs.
-    TRY(registry_.push_blob(who_, request_.repository, written.layer.digest, written.file.get(), written.layer.size));
+    TRY(registry_.push_blob(who_, request_.repository, written.layer.digest, written.file.get(),
+                            written.layer.size));
     state.layers.push_back(written.layer);
     layer_made_ = true;
     return {};
@@ -407,7 +420,8 @@ class Build {
 
 }  // namespace
 
-Result<ImageResult> DockerfileBuilder::build(ImageRequest request, const std::function<void(std::string line)>& say) {
+Result<ImageResult> DockerfileBuilder::build(ImageRequest request,
+                                             const std::function<void(std::string line)>& say) {
   Build build(registry_, sandboxes_, work_folder_, request, say);
   ImageResult out;
   out.digest = TRY(build.run());

@@ -57,8 +57,8 @@ Result<void> copy_folder(const FileTree& from, const std::string& source, FileTr
                          const std::string& target, const CopyPlan& plan) {
   const std::string base = TRY(make_folder(to, layer, target));
   const std::string prefix = source.empty() ? "" : source + "/";
-  for (auto it = from.entries().lower_bound(prefix); it != from.entries().end() && it->first.starts_with(prefix);
-       ++it) {
+  for (auto it = from.entries().lower_bound(prefix);
+       it != from.entries().end() && it->first.starts_with(prefix); ++it) {
     const std::string path = join_path(base, it->first.substr(prefix.size()));
     TreeEntry entry = as_file(from, it->second);
     if (entry.type == TreeEntry::Type::folder && to.is_folder(path)) continue;
@@ -71,7 +71,8 @@ Result<void> copy_folder(const FileTree& from, const std::string& source, FileTr
 // A number or a name, looked up in the third field of a file such as /etc/passwd.
 Result<uint32_t> id_of(const FileTree& tree, const char* file, const std::string& text) {
   auto number = parse_int(text);
-  if (number && number.value() >= 0 && number.value() <= UINT32_MAX) return static_cast<uint32_t>(number.value());
+  if (number && number.value() >= 0 && number.value() <= UINT32_MAX)
+    return static_cast<uint32_t>(number.value());
   const std::string path = TRY(tree.resolve(file));
   if (const TreeEntry* entry = tree.find(path)) {
     const std::string content = TRY(tree.read(*entry, kMaxPasswd));

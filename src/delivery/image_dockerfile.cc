@@ -13,8 +13,8 @@ namespace {
 
 struct Keyword {
   const char* name;
-  bool array;                       // may be written as a JSON array
-  std::vector<std::string> flags;   // that it understands
+  bool array;                      // may be written as a JSON array
+  std::vector<std::string> flags;  // that it understands
 };
 
 const std::vector<Keyword>& keywords() {
@@ -139,7 +139,8 @@ Result<Instruction> read_instruction(const Logical& logical, const Dockerfile& d
       return d.at(out.line, fmt::format("{} has no flag --{}{}", out.keyword, name.substr(0, 60),
                                         near.empty() ? "" : fmt::format("; did you mean --{}?", near)));
     }
-    out.flags.emplace_back(name, equals == std::string_view::npos ? "true" : std::string(flag.substr(equals + 1)));
+    out.flags.emplace_back(name,
+                           equals == std::string_view::npos ? "true" : std::string(flag.substr(equals + 1)));
   }
   out.text = trim(rest);
   if (out.text.empty()) return d.at(out.line, out.keyword + " needs an argument");
@@ -156,7 +157,8 @@ Result<Instruction> read_instruction(const Logical& logical, const Dockerfile& d
       }
       return out;
     }
-    if (out.keyword == "SHELL") return d.at(out.line, "SHELL takes an array of strings: [\"/bin/sh\", \"-c\"]");
+    if (out.keyword == "SHELL")
+      return d.at(out.line, "SHELL takes an array of strings: [\"/bin/sh\", \"-c\"]");
   }
   if (out.keyword == "RUN" || out.keyword == "CMD" || out.keyword == "ENTRYPOINT") return out;
   auto words = split_words(out.text, d.escape);
@@ -177,12 +179,14 @@ Result<void> add_from(Dockerfile& d, const Instruction& from) {
     stage.name = lower(w[2]);
     if (stage.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") != std::string::npos ||
         !(stage.name[0] >= 'a' && stage.name[0] <= 'z')) {
-      return d.at(from.line, fmt::format("{} is not a stage name: it starts with a letter, then letters, digits, - _ .",
-                                         w[2].substr(0, 60)));
+      return d.at(from.line,
+                  fmt::format("{} is not a stage name: it starts with a letter, then letters, digits, - _ .",
+                              w[2].substr(0, 60)));
     }
     for (const auto& other : d.stages) {
       if (other.name == stage.name) {
-        return d.at(from.line, fmt::format("the stage {} is already defined in line {}", stage.name, other.line));
+        return d.at(from.line,
+                    fmt::format("the stage {} is already defined in line {}", stage.name, other.line));
       }
     }
   }
@@ -216,7 +220,8 @@ Result<Dockerfile> parse_dockerfile(std::string_view text, const std::string& fi
       TRY(add_from(d, instruction));
     } else if (d.stages.empty()) {
       if (instruction.keyword != "ARG") {
-        return d.at(instruction.line, instruction.keyword + " before the first FROM: only ARG may stand there");
+        return d.at(instruction.line,
+                    instruction.keyword + " before the first FROM: only ARG may stand there");
       }
       d.globals.push_back(std::move(instruction));
     } else {

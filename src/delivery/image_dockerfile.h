@@ -1,5 +1,5 @@
-// A Dockerfile, parsed. Errors say file and line: "Dockerfile:7: unknown instruction COPPY; did you mean COPY?"
-// https://docs.docker.com/reference/dockerfile/
+// A Dockerfile, parsed. Errors say file and line: "Dockerfile:7: unknown instruction COPPY; did you mean
+// COPY?" https://docs.docker.com/reference/dockerfile/
 #pragma once
 
 #include <string>
@@ -12,11 +12,11 @@ namespace bastide::delivery {
 
 struct Instruction {
   int line = 0;
-  std::string keyword;                                      // upper case
-  std::vector<std::pair<std::string, std::string>> flags;   // --from=x: {"from", "x"}
-  bool exec_form = false;                                   // a JSON array
-  std::vector<std::string> words;                           // of the array, else of the text (quotes kept)
-  std::string text;                                         // what follows keyword and flags
+  std::string keyword;                                     // upper case
+  std::vector<std::pair<std::string, std::string>> flags;  // --from=x: {"from", "x"}
+  bool exec_form = false;                                  // a JSON array
+  std::vector<std::string> words;                          // of the array, else of the text (quotes kept)
+  std::string text;                                        // what follows keyword and flags
   const std::string* flag(std::string_view name) const;
 };
 
@@ -28,7 +28,7 @@ struct Stage {
 };
 
 struct Dockerfile {
-  std::string file;                  // for messages
+  std::string file;  // for messages
   char escape = '\\';
   std::vector<Instruction> globals;  // ARGs before the first FROM
   std::vector<Stage> stages;
@@ -39,7 +39,9 @@ inline constexpr size_t kMaxDockerfileBytes = 1u << 20;
 
 Result<Dockerfile> parse_dockerfile(std::string_view text, const std::string& file);
 
-// NAME=value pairs of ENV, LABEL and ARG; also the old "ENV NAME the rest". Values keep quotes for substitute().
-Result<std::vector<std::pair<std::string, std::string>>> read_pairs(const Instruction& instruction, char escape);
+// NAME=value pairs of ENV, LABEL and ARG; also the old "ENV NAME the rest". Values keep quotes for
+// substitute().
+Result<std::vector<std::pair<std::string, std::string>>> read_pairs(const Instruction& instruction,
+                                                                    char escape);
 
 }  // namespace bastide::delivery

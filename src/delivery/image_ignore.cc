@@ -21,7 +21,8 @@ std::vector<std::string> components(std::string_view path) {
 }
 
 // Whether the pattern matches the path or one of its parents.
-bool matches(const std::vector<std::string>& pattern, size_t p, const std::vector<std::string>& path, size_t i) {
+bool matches(const std::vector<std::string>& pattern, size_t p, const std::vector<std::string>& path,
+             size_t i) {
   if (p == pattern.size()) return i > 0;
   if (pattern[p] == "**") {
     for (size_t skip = i; skip <= path.size(); ++skip) {

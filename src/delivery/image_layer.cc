@@ -61,7 +61,8 @@ class Sink {
     TRY(write("", true));
     if (::lseek(file_.get(), 0, SEEK_SET) < 0) return sys::system_error("cannot rewind the layer");
     WrittenLayer out;
-    out.layer = {"sha256:" + hex(packed_.finish()), "sha256:" + hex(plain_.finish()), std::string(kLayerType), size_};
+    out.layer = {"sha256:" + hex(packed_.finish()), "sha256:" + hex(plain_.finish()), std::string(kLayerType),
+                 size_};
     out.file = std::move(file_);
     return out;
   }
@@ -110,7 +111,9 @@ void describe(archive_entry* e, const std::string& path, const TreeEntry& entry,
       archive_entry_set_filetype(e, AE_IFREG);
       archive_entry_set_size(e, entry.size);
       break;
-    case TreeEntry::Type::folder: archive_entry_set_filetype(e, AE_IFDIR); break;
+    case TreeEntry::Type::folder:
+      archive_entry_set_filetype(e, AE_IFDIR);
+      break;
     case TreeEntry::Type::symlink:
       archive_entry_set_filetype(e, AE_IFLNK);
       archive_entry_set_symlink(e, entry.link.c_str());
@@ -123,7 +126,9 @@ void describe(archive_entry* e, const std::string& path, const TreeEntry& entry,
       archive_entry_set_filetype(e, entry.block_device ? AE_IFBLK : AE_IFCHR);
       archive_entry_set_rdev(e, entry.device);
       break;
-    case TreeEntry::Type::fifo: archive_entry_set_filetype(e, AE_IFIFO); break;
+    case TreeEntry::Type::fifo:
+      archive_entry_set_filetype(e, AE_IFIFO);
+      break;
   }
   for (const auto& [name, value] : entry.attributes) {
     archive_entry_xattr_add_entry(e, name.c_str(), value.data(), value.size());
@@ -157,7 +162,8 @@ Result<WrittenLayer> write_layer(const FileTree& tree, Millis time, const std::s
       if (entry.type != TreeEntry::Type::file) continue;
       int64_t done = 0;
       while (done < entry.size) {
-        const auto want = static_cast<size_t>(std::min<int64_t>(entry.size - done, static_cast<int64_t>(kBlock)));
+        const auto want =
+            static_cast<size_t>(std::min<int64_t>(entry.size - done, static_cast<int64_t>(kBlock)));
         const size_t n = TRY(tree.spool()->read(entry.offset + done, buffer.data(), want));
         if (n == 0) return error("the build's temporary file is shorter than expected");
         if (archive_write_data(out.get(), buffer.data(), n) < 0) return failed();
@@ -180,7 +186,8 @@ Result<WrittenLayer> repack_layer(int fd, const std::string& work_folder) {
   archive_read_support_filter_zstd(in.get());
   archive_read_support_filter_xz(in.get());
   archive_entry* e = nullptr;
-  if (archive_read_open_fd(in.get(), fd, kBlock) != ARCHIVE_OK || archive_read_next_header(in.get(), &e) != ARCHIVE_OK) {
+  if (archive_read_open_fd(in.get(), fd, kBlock) != ARCHIVE_OK ||
+      archive_read_next_header(in.get(), &e) != ARCHIVE_OK) {
     return error("Invalid", "cannot read the archive");
   }
   std::string buffer(kBlock, '\0');

@@ -14,8 +14,8 @@ namespace bastide::delivery {
 inline constexpr std::string_view kLayerType = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 struct Layer {
-  std::string digest;      // of the compressed bytes
-  std::string diff_id;     // of the tar
+  std::string digest;   // of the compressed bytes
+  std::string diff_id;  // of the tar
   std::string media_type;
   int64_t size = 0;
 };

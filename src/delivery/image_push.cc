@@ -27,8 +27,9 @@ std::string host_architecture() {
   return std::string(machine);
 }
 
-Result<std::string> push_image(ImageRegistry& registry, const ImageRegistry::Who& who, const std::string& repository,
-                               const std::string& tag, const json::Value& config, const std::vector<Layer>& layers) {
+Result<std::string> push_image(ImageRegistry& registry, const ImageRegistry::Who& who,
+                               const std::string& repository, const std::string& tag,
+                               const json::Value& config, const std::vector<Layer>& layers) {
   const std::string text = json::print(config);
   const std::string digest = "sha256:" + sha256_hex(text);
   const sys::Fd file = TRY(sys::memory_file("config", text, true));
@@ -39,27 +40,31 @@ Result<std::string> push_image(ImageRegistry& registry, const ImageRegistry::Who
     const std::string type = layer.media_type == "application/vnd.docker.image.rootfs.diff.tar.gzip"
                                  ? std::string(kLayerType)
                                  : layer.media_type;
-    descriptors.push_back(json::object({{"mediaType", type}, {"digest", layer.digest}, {"size", layer.size}}));
+    descriptors.push_back(
+        json::object({{"mediaType", type}, {"digest", layer.digest}, {"size", layer.size}}));
   }
   const json::Value manifest = json::object(
       {{"schemaVersion", 2},
        {"mediaType", std::string(kManifestType)},
-       {"config", json::object({{"mediaType", std::string(kConfigType)}, {"digest", digest}, {"size", text.size()}})},
+       {"config",
+        json::object({{"mediaType", std::string(kConfigType)}, {"digest", digest}, {"size", text.size()}})},
        {"layers", std::move(descriptors)}});
   return registry.push_manifest(who, repository, tag, json::print(manifest));
 }
 
-Result<std::string> image_uri(aws::LocalClient& client, const ImageRegistry::Who& who, const std::string& repository,
-                              const std::string& digest) {
+Result<std::string> image_uri(aws::LocalClient& client, const ImageRegistry::Who& who,
+                              const std::string& repository, const std::string& digest) {
   m::DescribeRepositoriesRequest request;
   request.repository_names.emplace().push_back(repository);
-  const auto answer = TRY(client.call<m::op::DescribeRepositories>(who.principal, who.account, who.region, request));
-  if (!answer.repositories || answer.repositories->empty()) return error("NotFound", "no repository " + repository);
+  const auto answer =
+      TRY(client.call<m::op::DescribeRepositories>(who.principal, who.account, who.region, request));
+  if (!answer.repositories || answer.repositories->empty())
+    return error("NotFound", "no repository " + repository);
   return answer.repositories->front().repository_uri.value_or(repository) + "@" + digest;
 }
 
-Result<ImageResult> import_rootfs(aws::LocalClient& client, store::Blobs& blobs, const std::string& work_folder,
-                                  ImportRequest request) {
+Result<ImageResult> import_rootfs(aws::LocalClient& client, store::Blobs& blobs,
+                                  const std::string& work_folder, ImportRequest request) {
   ImageRegistry registry(client, blobs);
   const ImageRegistry::Who who{request.principal, request.account, request.region};
   auto spool = TRY(Spool::open(work_folder));
@@ -68,7 +73,8 @@ Result<ImageResult> import_rootfs(aws::LocalClient& client, store::Blobs& blobs,
   if (!read) return std::move(read).error().context("the root filesystem");
   if (tree.find("oci-layout") || tree.find("manifest.json")) {
     return error("Invalid",
-                 "this is an image archive, not a root filesystem: copy it with skopeo copy oci-archive:FILE docker://...");
+                 "this is an image archive, not a root filesystem: copy it with skopeo copy oci-archive:FILE "
+                 "docker://...");
   }
   if (tree.entries().empty()) return error("Invalid", "the archive is empty");
   auto layer = TRY(net::offload_result([&] { return repack_layer(request.rootfs.get(), work_folder); }));
@@ -81,8 +87,8 @@ Result<ImageResult> import_rootfs(aws::LocalClient& client, store::Blobs& blobs,
   state.history.push_back(
       json::object({{"created", iso8601(request.created)}, {"created_by", "bastide image import"}}));
   ImageResult out;
-  out.digest = TRY(push_image(registry, who, request.repository, request.tag, state.image_config(request.created),
-                              state.layers));
+  out.digest = TRY(push_image(registry, who, request.repository, request.tag,
+                              state.image_config(request.created), state.layers));
   out.uri = TRY(image_uri(client, who, request.repository, out.digest));
   return out;
 }

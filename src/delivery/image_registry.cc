@@ -52,7 +52,8 @@ Result<ImageName> parse_image_name(std::string_view text) {
   const std::string_view whole = text;
   if (const size_t at = text.find('@'); at != std::string_view::npos) {
     out.digest = text.substr(at + 1);
-    if (!store::valid_digest(out.digest)) return error("Invalid", fmt::format("{} has no valid digest", whole));
+    if (!store::valid_digest(out.digest))
+      return error("Invalid", fmt::format("{} has no valid digest", whole));
     text = text.substr(0, at);
   }
   const size_t slash = text.rfind('/');
@@ -82,7 +83,8 @@ Result<ImageName> parse_image_name(std::string_view text) {
     }
   }
   out.repository = text;
-  const bool odd = out.repository.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-/:") != std::string::npos;
+  const bool odd =
+      out.repository.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-/:") != std::string::npos;
   if (out.repository.empty() || odd) return error("Invalid", fmt::format("{} is not an image name", whole));
   return out;
 }
@@ -121,7 +123,8 @@ Result<PulledImage> ImageRegistry::pull(const Who& who, const ImageName& name) {
   static const json::Value nothing;
   const auto& ids = (rootfs ? *rootfs : nothing).get_array("diff_ids");
   const auto& layers = manifest.get_array("layers");
-  if (ids.size() != layers.size()) return error("Invalid", name.text() + " has another number of layers than of diff_ids");
+  if (ids.size() != layers.size())
+    return error("Invalid", name.text() + " has another number of layers than of diff_ids");
   for (size_t i = 0; i < layers.size(); ++i) {
     out.layers.push_back({layers[i].get("digest"), ids[i].is_string() ? ids[i].string() : "",
                           layers[i].get("mediaType"), layers[i].get_int("size")});
@@ -133,8 +136,8 @@ Result<sys::Fd> ImageRegistry::open_layer(const std::string& digest) {
   return net::offload_result([&] { return blobs_.open_read(digest); });
 }
 
-Result<void> ImageRegistry::push_blob(const Who& who, const std::string& repository, const std::string& digest,
-                                      int fd, int64_t size) {
+Result<void> ImageRegistry::push_blob(const Who& who, const std::string& repository,
+                                      const std::string& digest, int fd, int64_t size) {
   m::BatchCheckLayerAvailabilityRequest check;
   check.repository_name = repository;
   check.layer_digests.push_back(digest);
@@ -146,7 +149,8 @@ Result<void> ImageRegistry::push_blob(const Who& who, const std::string& reposit
   }
   m::InitiateLayerUploadRequest begin;
   begin.repository_name = repository;
-  const auto begun = TRY(client_.call<m::op::InitiateLayerUpload>(who.principal, who.account, who.region, begin));
+  const auto begun =
+      TRY(client_.call<m::op::InitiateLayerUpload>(who.principal, who.account, who.region, begin));
   const std::string upload = begun.upload_id.value_or("");
   for (int64_t at = 0; at < size;) {
     const auto count = static_cast<size_t>(std::min<int64_t>(size - at, static_cast<int64_t>(kPart)));

@@ -19,7 +19,7 @@ namespace bastide::delivery {
 struct ImageName {
   std::string account;  // empty: the builder's
   std::string repository;
-  std::string tag;      // "latest" where neither is given
+  std::string tag;  // "latest" where neither is given
   std::string digest;
   std::string text() const;
 };

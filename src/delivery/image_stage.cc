@@ -56,7 +56,8 @@ StageState StageState::from_config(const json::Value& image) {
   for (const auto& e : s.config.get_array("Env")) {
     if (!e.is_string()) continue;
     const size_t equals = e.string().find('=');
-    if (equals != std::string::npos) s.set_environment(e.string().substr(0, equals), e.string().substr(equals + 1));
+    if (equals != std::string::npos)
+      s.set_environment(e.string().substr(0, equals), e.string().substr(equals + 1));
   }
   return s;
 }

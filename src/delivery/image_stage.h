@@ -18,26 +18,27 @@ struct StageState {
   json::Value config = json::object();  // the "config" member of an image configuration
   json::Array history;
   std::vector<Layer> layers;
-  std::optional<FileTree> tree;          // read when a step needs it
+  std::optional<FileTree> tree;  // read when a step needs it
   std::vector<std::pair<std::string, std::string>> environment;
   std::map<std::string, std::string> arguments;
   std::vector<std::string> shell = {"/bin/sh", "-c"};
-  bool has_command = false;              // of this stage, not of its base
+  bool has_command = false;  // of this stage, not of its base
 
   static StageState from_config(const json::Value& image_config);
-  Lookup lookup() const;                 // environment over arguments
+  Lookup lookup() const;  // environment over arguments
   void set_environment(const std::string& name, const std::string& value);
-  std::string working_folder() const;    // absolute
+  std::string working_folder() const;              // absolute
   json::Value image_config(Millis created) const;  // the whole configuration
 };
 
-// Does what changes the configuration alone; false: the instruction is another one. Errors without file and line.
+// Does what changes the configuration alone; false: the instruction is another one. Errors without file and
+// line.
 Result<bool> configure(StageState& stage, const Instruction& instruction, char escape,
                        const std::function<void(std::string)>& warn);
 
 struct CopyPlan {
   std::vector<std::string> sources;
-  std::string destination;       // as written
+  std::string destination;  // as written
   uint32_t uid = 0, gid = 0;
   std::optional<uint32_t> mode;
 };

@@ -114,7 +114,8 @@ std::vector<std::string> FileTree::children(const std::string& folder) const {
   std::set<std::string> names;
   const std::string prefix = folder.empty() ? "" : folder + "/";
   for (auto it = entries_.lower_bound(prefix); it != entries_.end() && it->first.starts_with(prefix); ++it) {
-    const std::string name = it->first.substr(prefix.size(), it->first.find('/', prefix.size()) - prefix.size());
+    const std::string name =
+        it->first.substr(prefix.size(), it->first.find('/', prefix.size()) - prefix.size());
     if (!name.empty()) names.insert(name);
   }
   return {names.begin(), names.end()};
@@ -140,7 +141,8 @@ Result<std::string> FileTree::read(const TreeEntry& entry, size_t max_bytes) con
   std::string out(static_cast<size_t>(entry.size), '\0');
   size_t at = 0;
   while (at < out.size()) {
-    const size_t n = TRY(spool_->read(entry.offset + static_cast<int64_t>(at), out.data() + at, out.size() - at));
+    const size_t n =
+        TRY(spool_->read(entry.offset + static_cast<int64_t>(at), out.data() + at, out.size() - at));
     if (n == 0) return error("the build's temporary file is shorter than expected");
     at += n;
   }

@@ -1,5 +1,5 @@
-// A tree of files in memory (metadata) over one spool file (contents): a build's context, or the root filesystem
-// of a stage. Nothing is unpacked onto the host: paths and links of an archive are data here.
+// A tree of files in memory (metadata) over one spool file (contents): a build's context, or the root
+// filesystem of a stage. Nothing is unpacked onto the host: paths and links of an archive are data here.
 // Blocking: call through net::offload. Not thread-safe.
 #pragma once
 
@@ -33,12 +33,12 @@ class Spool {
 struct TreeEntry {
   enum class Type : uint8_t { file, folder, symlink, hard_link, device, fifo };
   Type type = Type::file;
-  uint32_t mode = 0;      // permission bits, setuid and its like
+  uint32_t mode = 0;  // permission bits, setuid and its like
   uint32_t uid = 0, gid = 0;
-  std::string link;       // target of a symlink, path of a hard link
+  std::string link;  // target of a symlink, path of a hard link
   uint64_t device = 0;
   bool block_device = false;
-  int64_t offset = 0, size = 0;  // within the spool
+  int64_t offset = 0, size = 0;                   // within the spool
   std::map<std::string, std::string> attributes;  // extended ones: security.capability, user.*
 };
 
@@ -56,7 +56,7 @@ class FileTree {
   const TreeEntry* find(const std::string& path) const;
   // Where a path leads after all symlinks inside the tree, the last component too; it need not exist.
   Result<std::string> resolve(const std::string& path) const;
-  bool is_folder(const std::string& path) const;  // after symlinks; "" is the root
+  bool is_folder(const std::string& path) const;                       // after symlinks; "" is the root
   std::vector<std::string> children(const std::string& folder) const;  // names
   void put(const std::string& path, TreeEntry entry);  // replaces what is there, makes no parents
   void remove_below(const std::string& path, bool itself);

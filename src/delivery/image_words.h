@@ -14,8 +14,8 @@ namespace bastide::delivery {
 
 using Lookup = std::function<std::optional<std::string>(const std::string& name)>;
 
-// Replaces $x, ${x}, ${x:-word}, ${x-word}, ${x:+word}, ${x+word}; removes quotes and escapes. Single quotes keep
-// everything as it is. An error says what is wrong with the text.
+// Replaces $x, ${x}, ${x:-word}, ${x-word}, ${x:+word}, ${x+word}; removes quotes and escapes. Single quotes
+// keep everything as it is. An error says what is wrong with the text.
 Result<std::string> substitute(std::string_view text, char escape, const Lookup& lookup);
 
 // Splits at white space outside quotes; quotes and escapes stay for substitute().

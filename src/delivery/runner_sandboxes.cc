@@ -29,8 +29,9 @@ Result<void> RunnerSandboxes::ensure_layers(const std::vector<std::string>& dige
   auto answer = TRY(call_(message("layers.missing", json::object({{"digests", std::move(asked)}})), kAnswer));
   for (const auto& d : payload(answer).get_array("digests")) {
     if (!d.is_string()) continue;
-    auto put = message("layers.put", json::object({{"digest", d.string()},
-                                                   {"media_type", "application/vnd.oci.image.layer.v1.tar+gzip"}}));
+    auto put =
+        message("layers.put", json::object({{"digest", d.string()},
+                                            {"media_type", "application/vnd.oci.image.layer.v1.tar+gzip"}}));
     put.fds.push_back(TRY(net::offload_result([&] { return blobs_.open_read(d.string()); })));
     TRY(call_(std::move(put), kUnpack));
   }

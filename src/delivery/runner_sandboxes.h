@@ -1,5 +1,5 @@
-// Sandboxes over the messages of internal/runner.h. `call` asks the runner; whoever owns the channel hands the
-// events sandbox.output to on_output. On control's loop.
+// Sandboxes over the messages of internal/runner.h. `call` asks the runner; whoever owns the channel hands
+// the events sandbox.output to on_output. On control's loop.
 #pragma once
 
 #include <map>

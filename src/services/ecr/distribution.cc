@@ -34,8 +34,8 @@ std::pair<int, std::string> translate(const Error& e) {
 }
 
 std::string error_body(const std::string& code, const std::string& message) {
-  return json::print(json::object(
-      {{"errors", json::array({json::object({{"code", code}, {"message", message}})})}}));
+  return json::print(
+      json::object({{"errors", json::array({json::object({{"code", code}, {"message", message}})})}}));
 }
 
 }  // namespace
@@ -76,11 +76,12 @@ void Distribution::handle(net::Exchange& exchange) {
 void Distribution::refuse(net::Exchange& exchange, const Error& e) {
   if (e.code == "Closed" || e.code == "Timeout") return;
   const auto [status, code] = translate(e);
-  if (status >= 500) log::error("registry: {} {}: {}", exchange.request().method, exchange.request().raw_path(), e.message);
+  if (status >= 500)
+    log::error("registry: {} {}: {}", exchange.request().method, exchange.request().raw_path(), e.message);
   net::Response response = ecr::answer(status);
   if (status == 401) {
-    response.headers.add("WWW-Authenticate",
-                         fmt::format("Basic realm=\"{}\",service=\"ecr.amazonaws.com\"", exchange.request().host));
+    response.headers.add("WWW-Authenticate", fmt::format("Basic realm=\"{}\",service=\"ecr.amazonaws.com\"",
+                                                         exchange.request().host));
   }
   if (exchange.request().method != "HEAD") {
     response.headers.add("Content-Type", "application/json");
@@ -137,7 +138,8 @@ Result<void> Distribution::dispatch(Request& r) {
 
   const std::string& method = r.method();
   const bool reading = method == "GET" || method == "HEAD";
-  if (r.has_ticket && !(r.kind == "blobs" && reading)) return oci(401, "UNAUTHORIZED", "authentication required");
+  if (r.has_ticket && !(r.kind == "blobs" && reading))
+    return oci(401, "UNAUTHORIZED", "authentication required");
   if (r.kind == "blobs") {
     if (reading) return get_blob(r);
     return oci(405, "UNSUPPORTED", "layers are deleted with the images that use them");
@@ -179,7 +181,8 @@ Result<void> Distribution::log_in(Request& r) {
   if (header == nullptr) return oci(401, "UNAUTHORIZED", "authentication required");
   const std::string_view text = trim(*header);
   if (text.size() < 6 || !iequals(text.substr(0, 6), "Basic ")) {
-    return oci(401, "UNAUTHORIZED", "only Basic authentication with a token of GetAuthorizationToken is understood");
+    return oci(401, "UNAUTHORIZED",
+               "only Basic authentication with a token of GetAuthorizationToken is understood");
   }
   auto pair = unbase64(trim(text.substr(6)));
   if (!pair || !pair.value().starts_with("AWS:")) {
@@ -200,7 +203,8 @@ Result<void> Distribution::resolve(Request& r, std::string_view name) {
     if (!same) return oci(403, "DENIED", "the URL is for another repository");
     return {};
   }
-  r.repository = {parts.account.empty() ? r.login.principal.account : parts.account, r.login.region, parts.name};
+  r.repository = {parts.account.empty() ? r.login.principal.account : parts.account, r.login.region,
+                  parts.name};
   return {};
 }
 

@@ -1,9 +1,9 @@
-// The registry's other door: the OCI distribution protocol under /v2/, as docker, skopeo and buildah speak it.
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md
+// The registry's other door: the OCI distribution protocol under /v2/, as docker, skopeo and buildah speak
+// it. https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md
 //
 // Names: /v2/<account>/<repository>/... names a repository of any account in the token's region;
-// /v2/<repository>/... one of the account that the token was given to. Clients log in with the user AWS and the
-// password of GetAuthorizationToken. Every request is authorised as the ECR action that it stands for.
+// /v2/<repository>/... one of the account that the token was given to. Clients log in with the user AWS and
+// the password of GetAuthorizationToken. Every request is authorised as the ECR action that it stands for.
 #pragma once
 
 #include <functional>
@@ -47,7 +47,8 @@ class Distribution {
   Result<void> log_in(Request& r);
   Result<void> resolve(Request& r, std::string_view name);
   // Allowed when any of the actions is.
-  Result<void> authorise(const Request& r, const ecr::RepositoryRef& ref, std::initializer_list<const char*> any);
+  Result<void> authorise(const Request& r, const ecr::RepositoryRef& ref,
+                         std::initializer_list<const char*> any);
   Result<int64_t> receive(Request& r, const std::string& upload, int64_t at);
   void refuse(net::Exchange& exchange, const Error& e);
 

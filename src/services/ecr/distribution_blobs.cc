@@ -23,7 +23,8 @@ struct Span {
 
 // One range of bytes (RFC 9110 section 14); nothing for a header that is to be ignored.
 Result<std::optional<Span>> read_range(std::string_view header, int64_t size) {
-  if (!header.starts_with("bytes=") || header.find(',') != std::string_view::npos) return std::optional<Span>{};
+  if (!header.starts_with("bytes=") || header.find(',') != std::string_view::npos)
+    return std::optional<Span>{};
   header.remove_prefix(6);
   const size_t dash = header.find('-');
   if (dash == std::string_view::npos) return std::optional<Span>{};
@@ -109,8 +110,8 @@ Result<void> Distribution::start_upload(Request& r) {
     if (!store::valid_digest(digest)) return oci(400, "DIGEST_INVALID", "not a sha256 digest");
     const ecr::NameInRegistry from = ecr::split_name(r.parameter("from"));
     if (ecr::valid_repository_name(from.name)) {
-      const RepositoryRef source{from.account.empty() ? r.login.principal.account : from.account, r.login.region,
-                                 from.name};
+      const RepositoryRef source{from.account.empty() ? r.login.principal.account : from.account,
+                                 r.login.region, from.name};
       bool mounted = false;
       if (authorise(r, source, {"ecr:GetDownloadUrlForLayer"}).ok()) {
         mounted = TRY(images.mount(source, r.repository, digest));
@@ -152,7 +153,8 @@ Result<void> Distribution::continue_upload(Request& r) {
     if (range.starts_with("bytes ")) range.remove_prefix(6);
     range = range.substr(0, range.find('/'));
     const size_t dash = range.find('-');
-    if (dash == std::string_view::npos) return oci(400, "BLOB_UPLOAD_INVALID", "Content-Range is not start-end");
+    if (dash == std::string_view::npos)
+      return oci(400, "BLOB_UPLOAD_INVALID", "Content-Range is not start-end");
     auto first = parse_int(range.substr(0, dash));
     auto last = parse_int(range.substr(dash + 1));
     const auto length = r.exchange.content_length();
@@ -183,7 +185,8 @@ Result<void> Distribution::upload_status(Request& r) {
 Result<void> Distribution::finish_upload(Request& r) {
   TRY(authorise(r, r.repository, {"ecr:CompleteLayerUpload"}));
   const std::string digest = r.parameter("digest");
-  if (!store::valid_digest(digest)) return oci(400, "DIGEST_INVALID", "the parameter digest is not a sha256 digest");
+  if (!store::valid_digest(digest))
+    return oci(400, "DIGEST_INVALID", "the parameter digest is not a sha256 digest");
   const int64_t size = TRY(ecr_.images().upload_size(r.repository, r.reference));
   if (r.exchange.content_length().value_or(1) > 0) {
     TRY(authorise(r, r.repository, {"ecr:UploadLayerPart"}));

@@ -53,8 +53,8 @@ Result<void> Distribution::put_manifest(Request& r) {
     }
     return std::move(body).error();
   }
-  auto put = ecr_.images().put(r.repository, body.value(), r.exchange.request().headers.get("Content-Type"), id.tag,
-                               id.digest);
+  auto put = ecr_.images().put(r.repository, body.value(), r.exchange.request().headers.get("Content-Type"),
+                               id.tag, id.digest);
   if (!put) {
     if (put.error().code == "LayersNotFoundException") {
       return oci(404, "MANIFEST_BLOB_UNKNOWN", put.error().message);

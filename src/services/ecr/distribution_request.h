@@ -11,10 +11,10 @@ namespace bastide::services {
 
 struct Distribution::Request {
   net::Exchange& exchange;
-  std::string kind;        // "blobs", "uploads", "manifests", "tags", "referrers"
-  std::string reference;   // digest, tag, or upload id
+  std::string kind;       // "blobs", "uploads", "manifests", "tags", "referrers"
+  std::string reference;  // digest, tag, or upload id
   std::vector<std::pair<std::string, std::string>> query;
-  std::string name;        // as in the URL
+  std::string name;  // as in the URL
   ecr::Login login;
   bool has_ticket = false;
   ecr::RepositoryRef repository;

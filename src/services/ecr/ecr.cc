@@ -23,17 +23,21 @@ void Ecr::offer(aws::Registry& registry) {
                                         rules.of<op::SetRepositoryPolicy>("ecr:SetRepositoryPolicy"));
   registry.add<op::GetRepositoryPolicy>(this, &Ecr::get_repository_policy,
                                         rules.of<op::GetRepositoryPolicy>("ecr:GetRepositoryPolicy"));
-  registry.add<op::DeleteRepositoryPolicy>(this, &Ecr::delete_repository_policy,
-                                           rules.of<op::DeleteRepositoryPolicy>("ecr:DeleteRepositoryPolicy"));
+  registry.add<op::DeleteRepositoryPolicy>(
+      this, &Ecr::delete_repository_policy,
+      rules.of<op::DeleteRepositoryPolicy>("ecr:DeleteRepositoryPolicy"));
   registry.add<op::TagResource>(this, &Ecr::tag_resource, rules.by_arn<op::TagResource>("ecr:TagResource"));
-  registry.add<op::UntagResource>(this, &Ecr::untag_resource, rules.by_arn<op::UntagResource>("ecr:UntagResource"));
+  registry.add<op::UntagResource>(this, &Ecr::untag_resource,
+                                  rules.by_arn<op::UntagResource>("ecr:UntagResource"));
   registry.add<op::ListTagsForResource>(this, &Ecr::list_tags_for_resource,
                                         rules.by_arn<op::ListTagsForResource>("ecr:ListTagsForResource"));
   registry.add<op::PutImage>(this, &Ecr::put_image, rules.of<op::PutImage>("ecr:PutImage"));
-  registry.add<op::BatchGetImage>(this, &Ecr::batch_get_image, rules.of<op::BatchGetImage>("ecr:BatchGetImage"));
+  registry.add<op::BatchGetImage>(this, &Ecr::batch_get_image,
+                                  rules.of<op::BatchGetImage>("ecr:BatchGetImage"));
   registry.add<op::BatchDeleteImage>(this, &Ecr::batch_delete_image,
                                      rules.of<op::BatchDeleteImage>("ecr:BatchDeleteImage"));
-  registry.add<op::DescribeImages>(this, &Ecr::describe_images, rules.of<op::DescribeImages>("ecr:DescribeImages"));
+  registry.add<op::DescribeImages>(this, &Ecr::describe_images,
+                                   rules.of<op::DescribeImages>("ecr:DescribeImages"));
   registry.add<op::ListImages>(this, &Ecr::list_images, rules.of<op::ListImages>("ecr:ListImages"));
   registry.add<op::BatchCheckLayerAvailability>(
       this, &Ecr::batch_check_layer_availability,
@@ -44,8 +48,9 @@ void Ecr::offer(aws::Registry& registry) {
                                     rules.of<op::UploadLayerPart>("ecr:UploadLayerPart"));
   registry.add<op::CompleteLayerUpload>(this, &Ecr::complete_layer_upload,
                                         rules.of<op::CompleteLayerUpload>("ecr:CompleteLayerUpload"));
-  registry.add<op::GetDownloadUrlForLayer>(this, &Ecr::get_download_url_for_layer,
-                                           rules.of<op::GetDownloadUrlForLayer>("ecr:GetDownloadUrlForLayer"));
+  registry.add<op::GetDownloadUrlForLayer>(
+      this, &Ecr::get_download_url_for_layer,
+      rules.of<op::GetDownloadUrlForLayer>("ecr:GetDownloadUrlForLayer"));
 }
 
 Result<void> Ecr::start() {
@@ -53,8 +58,9 @@ Result<void> Ecr::start() {
     TRY(images_.expire_uploads());
     return std::optional<Millis>(kHour);
   });
-  return database_.write(
-      [this](store::Writer& w) { return w.enqueue("ecr.uploads", "all", json::object(), clock_.wall() + kMinute); });
+  return database_.write([this](store::Writer& w) {
+    return w.enqueue("ecr.uploads", "all", json::object(), clock_.wall() + kMinute);
+  });
 }
 
 }  // namespace bastide::services

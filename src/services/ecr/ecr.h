@@ -28,38 +28,41 @@ class Ecr {
   using R = Result<T>;
   using Call = aws::Call;
 
-  R<model::ecr::CreateRepositoryResponse> create_repository(Call&, const model::ecr::CreateRepositoryRequest&);
-  R<model::ecr::DescribeRepositoriesResponse> describe_repositories(Call&,
-                                                                    const model::ecr::DescribeRepositoriesRequest&);
-  R<model::ecr::DeleteRepositoryResponse> delete_repository(Call&, const model::ecr::DeleteRepositoryRequest&);
+  R<model::ecr::CreateRepositoryResponse> create_repository(Call&,
+                                                            const model::ecr::CreateRepositoryRequest&);
+  R<model::ecr::DescribeRepositoriesResponse> describe_repositories(
+      Call&, const model::ecr::DescribeRepositoriesRequest&);
+  R<model::ecr::DeleteRepositoryResponse> delete_repository(Call&,
+                                                            const model::ecr::DeleteRepositoryRequest&);
   R<model::ecr::PutImageTagMutabilityResponse> put_image_tag_mutability(
       Call&, const model::ecr::PutImageTagMutabilityRequest&);
-  R<model::ecr::SetRepositoryPolicyResponse> set_repository_policy(Call&,
-                                                                   const model::ecr::SetRepositoryPolicyRequest&);
-  R<model::ecr::GetRepositoryPolicyResponse> get_repository_policy(Call&,
-                                                                   const model::ecr::GetRepositoryPolicyRequest&);
+  R<model::ecr::SetRepositoryPolicyResponse> set_repository_policy(
+      Call&, const model::ecr::SetRepositoryPolicyRequest&);
+  R<model::ecr::GetRepositoryPolicyResponse> get_repository_policy(
+      Call&, const model::ecr::GetRepositoryPolicyRequest&);
   R<model::ecr::DeleteRepositoryPolicyResponse> delete_repository_policy(
       Call&, const model::ecr::DeleteRepositoryPolicyRequest&);
   R<model::ecr::TagResourceResponse> tag_resource(Call&, const model::ecr::TagResourceRequest&);
   R<model::ecr::UntagResourceResponse> untag_resource(Call&, const model::ecr::UntagResourceRequest&);
-  R<model::ecr::ListTagsForResourceResponse> list_tags_for_resource(Call&,
-                                                                    const model::ecr::ListTagsForResourceRequest&);
+  R<model::ecr::ListTagsForResourceResponse> list_tags_for_resource(
+      Call&, const model::ecr::ListTagsForResourceRequest&);
   R<model::ecr::GetAuthorizationTokenResponse> get_authorization_token(
       Call&, const model::ecr::GetAuthorizationTokenRequest&);
 
   R<model::ecr::PutImageResponse> put_image(Call&, const model::ecr::PutImageRequest&);
   R<model::ecr::BatchGetImageResponse> batch_get_image(Call&, const model::ecr::BatchGetImageRequest&);
-  R<model::ecr::BatchDeleteImageResponse> batch_delete_image(Call&, const model::ecr::BatchDeleteImageRequest&);
+  R<model::ecr::BatchDeleteImageResponse> batch_delete_image(Call&,
+                                                             const model::ecr::BatchDeleteImageRequest&);
   R<model::ecr::DescribeImagesResponse> describe_images(Call&, const model::ecr::DescribeImagesRequest&);
   R<model::ecr::ListImagesResponse> list_images(Call&, const model::ecr::ListImagesRequest&);
 
   R<model::ecr::BatchCheckLayerAvailabilityResponse> batch_check_layer_availability(
       Call&, const model::ecr::BatchCheckLayerAvailabilityRequest&);
-  R<model::ecr::InitiateLayerUploadResponse> initiate_layer_upload(Call&,
-                                                                   const model::ecr::InitiateLayerUploadRequest&);
+  R<model::ecr::InitiateLayerUploadResponse> initiate_layer_upload(
+      Call&, const model::ecr::InitiateLayerUploadRequest&);
   R<model::ecr::UploadLayerPartResponse> upload_layer_part(Call&, const model::ecr::UploadLayerPartRequest&);
-  R<model::ecr::CompleteLayerUploadResponse> complete_layer_upload(Call&,
-                                                                   const model::ecr::CompleteLayerUploadRequest&);
+  R<model::ecr::CompleteLayerUploadResponse> complete_layer_upload(
+      Call&, const model::ecr::CompleteLayerUploadRequest&);
   R<model::ecr::GetDownloadUrlForLayerResponse> get_download_url_for_layer(
       Call&, const model::ecr::GetDownloadUrlForLayerRequest&);
 

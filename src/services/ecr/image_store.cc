@@ -67,38 +67,44 @@ Result<std::vector<TaggedImage>> read_images(store::Reader& reader, const Reposi
 
 Error image_not_found(const RepositoryRef& ref, const ImageId& id) {
   const auto word = [](const std::string& s) { return s.empty() ? "null" : s; };
-  return fault("ImageNotFoundException",
-               fmt::format("The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the "
-                           "repository with name '{}' in the registry with id '{}'",
-                           word(id.digest), word(id.tag), ref.name, ref.account));
+  return fault(
+      "ImageNotFoundException",
+      fmt::format("The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the "
+                  "repository with name '{}' in the registry with id '{}'",
+                  word(id.digest), word(id.tag), ref.name, ref.account));
 }
 
-Result<void> ImageStore::check_references(store::Reader& reader, const RepositoryRef& ref, const Manifest& manifest) {
+Result<void> ImageStore::check_references(store::Reader& reader, const RepositoryRef& ref,
+                                          const Manifest& manifest) {
   for (const auto& blob : manifest.blobs) {
     auto row = TRY(reader.get({ref.account, ref.region, "ecr.layer", ref.name + "@" + blob.digest}));
     if (!row) {
-      return fault("LayersNotFoundException",
-                   fmt::format("Layers with digests '[{}]' required for pushing image into repository with name "
-                               "'{}' in the registry with id '{}' do not exist",
-                               blob.digest, ref.name, ref.account));
+      return fault(
+          "LayersNotFoundException",
+          fmt::format("Layers with digests '[{}]' required for pushing image into repository with name "
+                      "'{}' in the registry with id '{}' do not exist",
+                      blob.digest, ref.name, ref.account));
     }
   }
   for (const auto& m : manifest.manifests) {
     auto row = TRY(reader.get(image_key(ref, m.digest)));
     if (!row) {
-      return fault("ReferencedImagesNotFoundException",
-                   fmt::format("Images with digests '[{}]' required for pushing image into repository with name "
-                               "'{}' in the registry with id '{}' do not exist",
-                               m.digest, ref.name, ref.account));
+      return fault(
+          "ReferencedImagesNotFoundException",
+          fmt::format("Images with digests '[{}]' required for pushing image into repository with name "
+                      "'{}' in the registry with id '{}' do not exist",
+                      m.digest, ref.name, ref.account));
     }
   }
   return {};
 }
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
-Result<PutOutcome> ImageStore::put(const RepositoryRef& ref, const std::string& text, const std::string& media_type,
-                                   const std::string& tag, const std::string& expected) {
-  if (!tag.empty() && !valid_tag(tag)) return invalid_parameter("The image tag is not valid: " + tag.substr(0, 200));
+Result<PutOutcome> ImageStore::put(const RepositoryRef& ref, const std::string& text,
+                                   const std::string& media_type, const std::string& tag,
+                                   const std::string& expected) {
+  if (!tag.empty() && !valid_tag(tag))
+    return invalid_parameter("The image tag is not valid: " + tag.substr(0, 200));
   const Manifest manifest = TRY(parse_manifest(text, media_type));
   TRY(database_.read([&](store::Reader& r) -> Result<void> {
     TRY(load_repository(r, ref));
@@ -185,12 +191,13 @@ Result<std::vector<TaggedImage>> ImageStore::images(const RepositoryRef& ref) {
   return out;
 }
 
-Result<std::vector<std::string>> ImageStore::tags(const RepositoryRef& ref, const std::string& after, size_t limit) {
+Result<std::vector<std::string>> ImageStore::tags(const RepositoryRef& ref, const std::string& after,
+                                                  size_t limit) {
   std::vector<std::string> out;
   TRY(database_.read([&](store::Reader& r) -> Result<void> {
     TRY(load_repository(r, ref));
-    auto rows = TRY(r.list(ref.account, ref.region, "ecr.tag", after.empty() ? "" : ref.name + ":" + after, limit,
-                           ref.name + ":"));
+    auto rows = TRY(r.list(ref.account, ref.region, "ecr.tag", after.empty() ? "" : ref.name + ":" + after,
+                           limit, ref.name + ":"));
     for (const auto& row : rows) out.push_back(row.key.id.substr(ref.name.size() + 1));
     return {};
   }));
@@ -225,7 +232,8 @@ Result<std::vector<ImageId>> ImageStore::remove(const RepositoryRef& ref, const 
       digest = tagged;
     }
     const auto all = TRY(read_images(w, ref));
-    const auto self = std::find_if(all.begin(), all.end(), [&](const auto& t) { return t.image.digest == digest; });
+    const auto self =
+        std::find_if(all.begin(), all.end(), [&](const auto& t) { return t.image.digest == digest; });
     if (self == all.end()) return image_not_found(ref, id);
     if (!id.tag.empty() && self->tags.size() > 1) {
       TRY(w.remove(tag_key(ref, id.tag)));

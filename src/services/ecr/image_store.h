@@ -1,7 +1,7 @@
 // What both doors of the registry (ECR's API and /v2/) do with images and layers. Rows: "ecr.image" (one a
-// manifest, "<repository>@<digest>"), "ecr.tag" ("<repository>:<tag>"), "ecr.layer" (a blob that a repository may
-// read) and "ecr.upload". Manifests and layers are blobs. Nothing here authorises.
-// On the loop's thread, in a fiber: calls wait for disk.
+// manifest, "<repository>@<digest>"), "ecr.tag" ("<repository>:<tag>"), "ecr.layer" (a blob that a repository
+// may read) and "ecr.upload". Manifests and layers are blobs. Nothing here authorises. On the loop's thread,
+// in a fiber: calls wait for disk.
 #pragma once
 
 #include <set>
@@ -24,7 +24,7 @@ inline constexpr Millis kUploadLife = 24 * kHour;
 struct ImageRecord {
   std::string digest;
   std::string media_type;
-  int64_t size = 0;            // of what it refers to
+  int64_t size = 0;  // of what it refers to
   int64_t manifest_bytes = 0;
   Millis pushed_at = 0;
   std::vector<std::string> manifests;
@@ -56,15 +56,15 @@ class ImageStore {
                          const std::string& tag, const std::string& expected);
   Result<ImageRecord> find(const RepositoryRef& ref, const ImageId& id);  // ImageNotFoundException
   Result<std::string> manifest(const std::string& digest);
-  Result<std::vector<TaggedImage>> images(const RepositoryRef& ref);       // by digest
+  Result<std::vector<TaggedImage>> images(const RepositoryRef& ref);  // by digest
   Result<std::vector<std::string>> tags(const RepositoryRef& ref, const std::string& after, size_t limit);
   Result<std::vector<ImageRecord>> referrers(const RepositoryRef& ref, const std::string& subject);
   // Removes the tag (and the image with its last one), or the image with all its tags. What was removed.
   Result<std::vector<ImageId>> remove(const RepositoryRef& ref, const ImageId& id);
   Result<void> remove_everything(store::Writer& writer, const RepositoryRef& ref);
 
-  Result<std::string> begin_upload(const RepositoryRef& ref);                        // its id
-  Result<int64_t> upload_size(const RepositoryRef& ref, const std::string& id);      // UploadNotFoundException
+  Result<std::string> begin_upload(const RepositoryRef& ref);                    // its id
+  Result<int64_t> upload_size(const RepositoryRef& ref, const std::string& id);  // UploadNotFoundException
   // "InvalidLayerPartException" unless `at` is the size so far.
   Result<int64_t> append(const RepositoryRef& ref, const std::string& id, int64_t at, std::string_view bytes);
   Result<void> complete(const RepositoryRef& ref, const std::string& id, const std::string& digest);

@@ -25,7 +25,9 @@ m::ImageIdentifier identifier(const std::string& digest, const std::string& tag)
   return id;
 }
 
-ImageId id_from(const m::ImageIdentifier& id) { return {id.image_digest.value_or(""), id.image_tag.value_or("")}; }
+ImageId id_from(const m::ImageIdentifier& id) {
+  return {id.image_digest.value_or(""), id.image_tag.value_or("")};
+}
 
 // Why an entry of a batch cannot even be looked up; empty: it can.
 std::pair<std::string, std::string> bad_id(const ImageId& id) {
@@ -33,8 +35,9 @@ std::pair<std::string, std::string> bad_id(const ImageId& id) {
     return {"MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null"};
   }
   if (!id.digest.empty() && !store::valid_digest(id.digest)) {
-    return {"InvalidImageDigest",
-            "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"};
+    return {
+        "InvalidImageDigest",
+        "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"};
   }
   if (!id.tag.empty() && !ecr::valid_tag(id.tag)) {
     return {"InvalidImageTag", "Invalid request parameters: image tag is not valid"};
@@ -60,13 +63,15 @@ bool wanted(const std::string& status, bool tagged) {
 Result<m::PutImageResponse> Ecr::put_image(Call& call, const m::PutImageRequest& request) {
   const RepositoryRef ref = ecr::ref_of(call, request);
   const std::string tag = request.image_tag.value_or("");
-  const auto outcome = TRY(images_.put(ref, request.image_manifest, request.image_manifest_media_type.value_or(""),
-                                       tag, request.image_digest.value_or("")));
+  const auto outcome =
+      TRY(images_.put(ref, request.image_manifest, request.image_manifest_media_type.value_or(""), tag,
+                      request.image_digest.value_or("")));
   if (outcome.existed) {
-    return fault("ImageAlreadyExistsException",
-                 fmt::format("Image with digest '{}' and tag '{}' already exists in the repository with name '{}' in "
-                             "registry with id '{}'",
-                             outcome.image.digest, tag.empty() ? "null" : tag, ref.name, ref.account));
+    return fault(
+        "ImageAlreadyExistsException",
+        fmt::format("Image with digest '{}' and tag '{}' already exists in the repository with name '{}' in "
+                    "registry with id '{}'",
+                    outcome.image.digest, tag.empty() ? "null" : tag, ref.name, ref.account));
   }
   m::PutImageResponse response;
   auto& image = response.image.emplace();
@@ -111,7 +116,8 @@ Result<m::BatchGetImageResponse> Ecr::batch_get_image(Call& call, const m::Batch
 }
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
-Result<m::BatchDeleteImageResponse> Ecr::batch_delete_image(Call& call, const m::BatchDeleteImageRequest& request) {
+Result<m::BatchDeleteImageResponse> Ecr::batch_delete_image(Call& call,
+                                                            const m::BatchDeleteImageRequest& request) {
   const RepositoryRef ref = ecr::ref_of(call, request);
   TRY(database_.read([&](store::Reader& r) -> Result<void> {
     TRY(ecr::load_repository(r, ref));
@@ -205,7 +211,8 @@ Result<m::DescribeImagesResponse> Ecr::describe_images(Call& call, const m::Desc
 Result<m::ListImagesResponse> Ecr::list_images(Call& call, const m::ListImagesRequest& request) {
   const RepositoryRef ref = ecr::ref_of(call, request);
   const std::string status = request.filter ? request.filter->tag_status.value_or("") : "";
-  const std::string listing = fmt::format("ListImages/{}/{}/{}/{}", ref.account, ref.region, ref.name, status);
+  const std::string listing =
+      fmt::format("ListImages/{}/{}/{}/{}", ref.account, ref.region, ref.name, status);
   std::string after;
   if (request.next_token) after = TRY(ecr::open_page(keyring_, listing, *request.next_token));
   const size_t page = request.max_results ? static_cast<size_t>(*request.max_results) : kDefaultPage;

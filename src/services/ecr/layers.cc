@@ -16,10 +16,11 @@ store::Key layer_key(const RepositoryRef& ref, const std::string& digest) {
 }
 
 Error upload_not_found(const RepositoryRef& ref, const std::string& id) {
-  return fault("UploadNotFoundException",
-               fmt::format("The upload with id '{}' does not exist in the repository with name '{}' in the registry "
-                           "with id '{}'",
-                           id.substr(0, 100), ref.name, ref.account));
+  return fault(
+      "UploadNotFoundException",
+      fmt::format("The upload with id '{}' does not exist in the repository with name '{}' in the registry "
+                  "with id '{}'",
+                  id.substr(0, 100), ref.name, ref.account));
 }
 
 std::string uuid() {
@@ -31,7 +32,8 @@ std::string uuid() {
 // One fiber at a time works on an upload.
 class Busy {
  public:
-  Busy(std::set<std::string>& all, const std::string& id) : all_(all), id_(id), mine_(all.insert(id).second) {}
+  Busy(std::set<std::string>& all, const std::string& id)
+      : all_(all), id_(id), mine_(all.insert(id).second) {}
   ~Busy() {
     if (mine_) all_.erase(id_);
   }
@@ -80,9 +82,10 @@ Result<int64_t> ImageStore::append(const RepositoryRef& ref, const std::string& 
   const std::string upload = TRY(blob_upload(ref, id));
   Busy busy(busy_, ref.account + "/" + id);
   const auto out_of_order = [&](int64_t size) {
-    return fault("InvalidLayerPartException",
-                 fmt::format("The layer part of upload '{}' starts at byte {}, but {} bytes were received so far", id,
-                             at, size));
+    return fault(
+        "InvalidLayerPartException",
+        fmt::format("The layer part of upload '{}' starts at byte {}, but {} bytes were received so far", id,
+                    at, size));
   };
   const int64_t size = TRY(upload_size(ref, id));
   if (!busy.mine() || size != at) return out_of_order(size);
@@ -92,9 +95,11 @@ Result<int64_t> ImageStore::append(const RepositoryRef& ref, const std::string& 
   return net::offload_result([&] { return blobs_.append(upload, bytes); });
 }
 
-Result<void> ImageStore::complete(const RepositoryRef& ref, const std::string& id, const std::string& digest) {
+Result<void> ImageStore::complete(const RepositoryRef& ref, const std::string& id,
+                                  const std::string& digest) {
   if (!store::valid_digest(digest)) {
-    return fault("InvalidLayerException", "The layer digest must be sha256: and 64 lower-case hexadecimal digits");
+    return fault("InvalidLayerException",
+                 "The layer digest must be sha256: and 64 lower-case hexadecimal digits");
   }
   const std::string upload = TRY(blob_upload(ref, id));
   Busy busy(busy_, ref.account + "/" + id);
@@ -104,10 +109,11 @@ Result<void> ImageStore::complete(const RepositoryRef& ref, const std::string& i
   if (!finished) {
     if (finished.error().code == "NotFound") return upload_not_found(ref, id);
     if (finished.error().code == "DigestMismatch") {
-      return fault("InvalidLayerException",
-                   fmt::format("The layer's bytes do not have the digest '{}' in the repository with name '{}' in the "
-                               "registry with id '{}'",
-                               digest, ref.name, ref.account));
+      return fault(
+          "InvalidLayerException",
+          fmt::format("The layer's bytes do not have the digest '{}' in the repository with name '{}' in the "
+                      "registry with id '{}'",
+                      digest, ref.name, ref.account));
     }
     return std::move(finished).error();
   }
@@ -147,10 +153,11 @@ Result<int64_t> ImageStore::layer_size(const RepositoryRef& ref, const std::stri
     TRY(load_repository(r, ref));
     auto row = TRY(r.get(layer_key(ref, digest)));
     if (!row) {
-      return fault("LayersNotFoundException",
-                   fmt::format("The layer with digest '{}' does not exist in the repository with name '{}' in the "
-                               "registry with id '{}'",
-                               digest.substr(0, 100), ref.name, ref.account));
+      return fault(
+          "LayersNotFoundException",
+          fmt::format("The layer with digest '{}' does not exist in the repository with name '{}' in the "
+                      "registry with id '{}'",
+                      digest.substr(0, 100), ref.name, ref.account));
     }
     size = row->body.get_int("size");
     return {};
@@ -162,7 +169,8 @@ Result<sys::Fd> ImageStore::open_layer(const std::string& digest) {
   return net::offload_result([&] { return blobs_.open_read(digest); });
 }
 
-Result<bool> ImageStore::mount(const RepositoryRef& from, const RepositoryRef& to, const std::string& digest) {
+Result<bool> ImageStore::mount(const RepositoryRef& from, const RepositoryRef& to,
+                               const std::string& digest) {
   bool mounted = false;
   TRY(database_.write([&](store::Writer& w) -> Result<void> {
     TRY(load_repository(w, to));

@@ -12,7 +12,8 @@ namespace {
 constexpr size_t kMaxDescriptors = 10'000;
 
 Error invalid(std::string_view why) {
-  return invalid_parameter(fmt::format("Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{}'", why));
+  return invalid_parameter(
+      fmt::format("Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{}'", why));
 }
 
 Result<Descriptor> read_descriptor(const json::Value& value) {
@@ -69,7 +70,8 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view content_
   }
   for (const auto& b : out.blobs) out.size += b.size;
   for (const auto& m : out.manifests) out.size += m.size;
-  if (const json::Value* subject = root.find("subject")) out.subject = TRY(read_descriptor(*subject)).digest;
+  if (const json::Value* subject = root.find("subject")) out.subject = TRY(read_descriptor(*subject))
+  .digest;
   out.artifact_type = root.get("artifactType", out.artifact_type);
   if (const json::Value* annotations = root.find("annotations"); annotations && annotations->is_object()) {
     out.annotations = *annotations;

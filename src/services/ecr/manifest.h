@@ -27,12 +27,12 @@ struct Descriptor {
 
 struct Manifest {
   std::string media_type;
-  std::vector<Descriptor> blobs;        // configuration and layers that the registry must hold
-  std::vector<Descriptor> manifests;    // of an index
-  std::string subject;                  // digest, or empty
+  std::vector<Descriptor> blobs;      // configuration and layers that the registry must hold
+  std::vector<Descriptor> manifests;  // of an index
+  std::string subject;                // digest, or empty
   std::string artifact_type;
   json::Value annotations;
-  int64_t size = 0;                     // of everything it refers to
+  int64_t size = 0;  // of everything it refers to
 };
 
 // `content_type` may be empty: the manifest then says what it is. Fault: InvalidParameterException.

@@ -18,9 +18,10 @@ constexpr size_t kMaxPolicyBytes = 10'240;
 
 Result<void> check_policy(const std::string& text) {
   const auto bad = [](std::string_view why) {
-    return invalid_parameter(fmt::format(
-        "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided: {}'",
-        why));
+    return invalid_parameter(
+        fmt::format("Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository "
+                    "policy provided: {}'",
+                    why));
   };
   if (text.size() > kMaxPolicyBytes) return bad("larger than 10,240 bytes");
   auto parsed = json::parse(text);
@@ -41,17 +42,18 @@ Result<void> check_policy(const std::string& text) {
 }
 
 Error no_policy(const RepositoryRef& ref) {
-  return fault("RepositoryPolicyNotFoundException",
-               fmt::format("Repository policy does not exist for the repository with name '{}' in the registry with "
-                           "id '{}'",
-                           ref.name, ref.account));
+  return fault(
+      "RepositoryPolicyNotFoundException",
+      fmt::format("Repository policy does not exist for the repository with name '{}' in the registry with "
+                  "id '{}'",
+                  ref.name, ref.account));
 }
 
 }  // namespace
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
-Result<m::SetRepositoryPolicyResponse> Ecr::set_repository_policy(Call& call,
-                                                                  const m::SetRepositoryPolicyRequest& request) {
+Result<m::SetRepositoryPolicyResponse> Ecr::set_repository_policy(
+    Call& call, const m::SetRepositoryPolicyRequest& request) {
   const RepositoryRef ref = ecr::ref_of(call, request);
   TRY(check_policy(request.policy_text));
   TRY(database_.write([&](store::Writer& w) -> Result<void> {
@@ -66,8 +68,8 @@ Result<m::SetRepositoryPolicyResponse> Ecr::set_repository_policy(Call& call,
   return response;
 }
 
-Result<m::GetRepositoryPolicyResponse> Ecr::get_repository_policy(Call& call,
-                                                                  const m::GetRepositoryPolicyRequest& request) {
+Result<m::GetRepositoryPolicyResponse> Ecr::get_repository_policy(
+    Call& call, const m::GetRepositoryPolicyRequest& request) {
   const RepositoryRef ref = ecr::ref_of(call, request);
   m::GetRepositoryPolicyResponse response;
   TRY(database_.read([&](store::Reader& reader) -> Result<void> {
@@ -98,8 +100,8 @@ Result<m::DeleteRepositoryPolicyResponse> Ecr::delete_repository_policy(
 }
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
-Result<m::GetAuthorizationTokenResponse> Ecr::get_authorization_token(Call& call,
-                                                                      const m::GetAuthorizationTokenRequest&) {
+Result<m::GetAuthorizationTokenResponse> Ecr::get_authorization_token(
+    Call& call, const m::GetAuthorizationTokenRequest&) {
   ecr::Login login{call.principal, call.region, call.now + ecr::kTokenLife};
   m::GetAuthorizationTokenResponse response;
   auto& data = response.authorization_data.emplace().emplace_back();

@@ -35,7 +35,8 @@ Result<void> set_mutability(Repository& r, const std::string& mode, const Reques
   const bool wants = mode.ends_with("_WITH_EXCLUSION");
   if (wants != (filters && !filters->empty())) {
     return invalid_parameter(
-        "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint: 'Filters are given "
+        "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint: 'Filters "
+        "are given "
         "with IMMUTABLE_WITH_EXCLUSION and MUTABLE_WITH_EXCLUSION, and only with these'");
   }
   r.mutability = mode;
@@ -75,7 +76,8 @@ Result<RepositoryRef> ref_from_arn(const std::string& text) {
 
 aws::Rule<m::op::CreateRepository> Rules::create() const {
   return {"ecr:CreateRepository",
-          [](const aws::Call& call, const m::CreateRepositoryRequest& request) -> Result<std::vector<aws::Target>> {
+          [](const aws::Call& call,
+             const m::CreateRepositoryRequest& request) -> Result<std::vector<aws::Target>> {
             const RepositoryRef ref = ref_of(call, request);
             std::vector<aws::Target> all(1);
             all[0].resource = ref.arn();
@@ -91,47 +93,52 @@ aws::Rule<m::op::CreateRepository> Rules::create() const {
 }
 
 aws::Rule<m::op::DescribeRepositories> Rules::describe() const {
-  return {"ecr:DescribeRepositories",
-          [&db = database](const aws::Call& call,
-                           const m::DescribeRepositoriesRequest& request) -> Result<std::vector<aws::Target>> {
-            const std::string account = request.registry_id ? *request.registry_id : call.account;
-            std::vector<aws::Target> all;
-            if (request.repository_names) {
-              for (const auto& name : *request.repository_names) {
-                auto target = TRY(repository_target(db, {account, call.region, name}));
-                all.push_back(std::move(target));
-              }
-            }
-            if (all.empty()) {
-              auto& target = all.emplace_back();
-              target.resource = RepositoryRef{account, call.region, "*"}.arn();
-              target.owner = account;
-            }
-            return all;
-          }};
+  return {
+      "ecr:DescribeRepositories",
+      [&db = database](const aws::Call& call,
+                       const m::DescribeRepositoriesRequest& request) -> Result<std::vector<aws::Target>> {
+        const std::string account = request.registry_id ? *request.registry_id : call.account;
+        std::vector<aws::Target> all;
+        if (request.repository_names) {
+          for (const auto& name : *request.repository_names) {
+            auto target = TRY(repository_target(db, {account, call.region, name}));
+            all.push_back(std::move(target));
+          }
+        }
+        if (all.empty()) {
+          auto& target = all.emplace_back();
+          target.resource = RepositoryRef{account, call.region, "*"}.arn();
+          target.owner = account;
+        }
+        return all;
+      }};
 }
 
 }  // namespace ecr
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
-Result<m::CreateRepositoryResponse> Ecr::create_repository(Call& call, const m::CreateRepositoryRequest& request) {
+Result<m::CreateRepositoryResponse> Ecr::create_repository(Call& call,
+                                                           const m::CreateRepositoryRequest& request) {
   Repository r;
   r.ref = ecr::ref_of(call, request);
   if (!ecr::valid_repository_name(r.ref.name)) {
     return invalid_parameter(
-        "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular expression "
+        "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular "
+        "expression "
         "'(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''");
   }
   if (!ecr::split_name(r.ref.name).account.empty()) {
     return invalid_parameter(
-        "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'the first part of a name cannot be "
+        "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'the first part of a name "
+        "cannot be "
         "twelve digits: in this registry's URIs it names an account'");
   }
   if (request.encryption_configuration && request.encryption_configuration->encryption_type != "AES256") {
-    return invalid_parameter(fmt::format(
-        "Invalid parameter at 'encryptionConfiguration' failed to satisfy constraint: '{} is not available: this "
-        "registry encrypts with AES256 only'",
-        request.encryption_configuration->encryption_type));
+    return invalid_parameter(
+        fmt::format("Invalid parameter at 'encryptionConfiguration' failed to satisfy constraint: '{} is not "
+                    "available: this "
+                    "registry encrypts with AES256 only'",
+                    request.encryption_configuration->encryption_type));
   }
   TRY(set_mutability(r, request.image_tag_mutability.value_or("MUTABLE"), request));
   if (request.image_scanning_configuration) {
@@ -158,8 +165,8 @@ Result<m::CreateRepositoryResponse> Ecr::create_repository(Call& call, const m::
 }
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeRepositories.html
-Result<m::DescribeRepositoriesResponse> Ecr::describe_repositories(Call& call,
-                                                                   const m::DescribeRepositoriesRequest& request) {
+Result<m::DescribeRepositoriesResponse> Ecr::describe_repositories(
+    Call& call, const m::DescribeRepositoriesRequest& request) {
   const std::string account = request.registry_id.value_or(call.account);
   m::DescribeRepositoriesResponse response;
   auto& out = response.repositories.emplace();
@@ -192,17 +199,19 @@ Result<m::DescribeRepositoriesResponse> Ecr::describe_repositories(Call& call,
 }
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DeleteRepository.html
-Result<m::DeleteRepositoryResponse> Ecr::delete_repository(Call& call, const m::DeleteRepositoryRequest& request) {
+Result<m::DeleteRepositoryResponse> Ecr::delete_repository(Call& call,
+                                                           const m::DeleteRepositoryRequest& request) {
   const RepositoryRef ref = ecr::ref_of(call, request);
   m::DeleteRepositoryResponse response;
   TRY(database_.write([&](store::Writer& w) -> Result<void> {
     const Repository r = TRY(ecr::load_repository(w, ref));
     auto images = TRY(w.list(ref.account, ref.region, "ecr.image", "", 1, ref.name + "@"));
     if (!images.empty() && !request.force.value_or(false)) {
-      return fault("RepositoryNotEmptyException",
-                   fmt::format("The repository with name '{}' in registry with id '{}' cannot be deleted because it "
-                               "still contains images",
-                               ref.name, ref.account));
+      return fault(
+          "RepositoryNotEmptyException",
+          fmt::format("The repository with name '{}' in registry with id '{}' cannot be deleted because it "
+                      "still contains images",
+                      ref.name, ref.account));
     }
     TRY(images_.remove_everything(w, ref));
     TRY(w.remove(ref.key()));
@@ -252,8 +261,8 @@ Result<m::UntagResourceResponse> Ecr::untag_resource(Call&, const m::UntagResour
   return m::UntagResourceResponse{};
 }
 
-Result<m::ListTagsForResourceResponse> Ecr::list_tags_for_resource(Call&,
-                                                                   const m::ListTagsForResourceRequest& request) {
+Result<m::ListTagsForResourceResponse> Ecr::list_tags_for_resource(
+    Call&, const m::ListTagsForResourceRequest& request) {
   const RepositoryRef ref = TRY(ecr::ref_from_arn(request.resource_arn));
   m::ListTagsForResourceResponse response;
   auto& out = response.tags.emplace();

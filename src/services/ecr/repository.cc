@@ -142,7 +142,8 @@ bool tag_is_immutable(const Repository& repository, std::string_view tag) {
   return false;
 }
 
-Result<aws::Target> repository_target(store::Database& database, const RepositoryRef& ref, std::string action) {
+Result<aws::Target> repository_target(store::Database& database, const RepositoryRef& ref,
+                                      std::string action) {
   aws::Target target;
   target.action = std::move(action);
   target.resource = ref.arn();
@@ -176,10 +177,12 @@ Result<aws::Target> repository_target(store::Database& database, const Repositor
 
 Error repository_not_found(const RepositoryRef& ref) {
   return fault("RepositoryNotFoundException",
-               fmt::format("The repository with name '{}' does not exist in the registry with id '{}'", ref.name,
-                           ref.account));
+               fmt::format("The repository with name '{}' does not exist in the registry with id '{}'",
+                           ref.name, ref.account));
 }
 
-Error invalid_parameter(std::string message) { return fault("InvalidParameterException", std::move(message)); }
+Error invalid_parameter(std::string message) {
+  return fault("InvalidParameterException", std::move(message));
+}
 
 }  // namespace bastide::services::ecr

@@ -1,5 +1,5 @@
-// A repository of the registry as it is kept: the rows "ecr.repository", and how a policy and a client see it.
-// https://docs.aws.amazon.com/AmazonECR/latest/userguide/Repositories.html
+// A repository of the registry as it is kept: the rows "ecr.repository", and how a policy and a client see
+// it. https://docs.aws.amazon.com/AmazonECR/latest/userguide/Repositories.html
 #pragma once
 
 #include <map>
@@ -24,18 +24,18 @@ struct RepositoryRef {
 struct Repository {
   RepositoryRef ref;
   Millis created_at = 0;
-  std::string mutability = "MUTABLE";          // as the API names it
-  std::vector<std::string> exclusions;         // wildcards of tags that are the other way
+  std::string mutability = "MUTABLE";   // as the API names it
+  std::vector<std::string> exclusions;  // wildcards of tags that are the other way
   bool scan_on_push = false;
-  std::string policy_text;                     // empty: none
+  std::string policy_text;  // empty: none
   std::map<std::string, std::string> tags;
 };
 
 // "<host:port>/<account>/<name>"; `endpoint` is the URL that the client called.
 std::string repository_uri(const RepositoryRef& ref, const std::string& endpoint);
 
-// "127.0.0.1:4566/111122223333/app" and "app" name repositories to this registry; the account is empty where the
-// name does not say it. The first part of twelve digits is always an account.
+// "127.0.0.1:4566/111122223333/app" and "app" name repositories to this registry; the account is empty where
+// the name does not say it. The first part of twelve digits is always an account.
 struct NameInRegistry {
   std::string account;
   std::string name;
@@ -45,14 +45,16 @@ bool valid_repository_name(std::string_view name);
 bool valid_tag(std::string_view tag);
 
 Result<std::optional<Repository>> find_repository(store::Reader& reader, const RepositoryRef& ref);
-Result<Repository> load_repository(store::Reader& reader, const RepositoryRef& ref);  // RepositoryNotFoundException
+Result<Repository> load_repository(store::Reader& reader,
+                                   const RepositoryRef& ref);  // RepositoryNotFoundException
 Repository repository_from(const store::Resource& row);
 Result<void> save_repository(store::Writer& writer, const Repository& repository);
 
 bool tag_is_immutable(const Repository& repository, std::string_view tag);
 
 // What a policy sees of it: resource policy included. A repository that is not there has none.
-Result<aws::Target> repository_target(store::Database& database, const RepositoryRef& ref, std::string action = "");
+Result<aws::Target> repository_target(store::Database& database, const RepositoryRef& ref,
+                                      std::string action = "");
 
 Error repository_not_found(const RepositoryRef& ref);
 Error invalid_parameter(std::string message);

@@ -17,8 +17,9 @@ struct Rules {
 
   template <class Op>
   aws::Rule<Op> of(const char* action) const {
-    return {action, [&db = database](const aws::Call& call,
-                                     const typename Op::Request& request) -> Result<std::vector<aws::Target>> {
+    return {action,
+            [&db = database](const aws::Call& call,
+                             const typename Op::Request& request) -> Result<std::vector<aws::Target>> {
               auto target = TRY(repository_target(db, ref_of(call, request)));
               std::vector<aws::Target> all;
               all.push_back(std::move(target));
@@ -27,8 +28,9 @@ struct Rules {
   }
   template <class Op>
   aws::Rule<Op> by_arn(const char* action) const {
-    return {action, [&db = database](const aws::Call&,
-                                     const typename Op::Request& request) -> Result<std::vector<aws::Target>> {
+    return {action,
+            [&db = database](const aws::Call&,
+                             const typename Op::Request& request) -> Result<std::vector<aws::Target>> {
               const RepositoryRef ref = TRY(ref_from_arn(request.resource_arn));
               auto target = TRY(repository_target(db, ref));
               std::vector<aws::Target> all;

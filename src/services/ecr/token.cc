@@ -70,9 +70,8 @@ aws::Principal principal_from(const json::Value& v) {
 }  // namespace
 
 std::string seal_login(store::Keyring& keyring, const Login& login) {
-  const json::Value body = json::object({{"principal", to_json(login.principal)},
-                                         {"region", login.region},
-                                         {"expires_at", login.expires_at}});
+  const json::Value body = json::object(
+      {{"principal", to_json(login.principal)}, {"region", login.region}, {"expires_at", login.expires_at}});
   return base64url(keyring.seal("ecr.login", json::print(body), ""));
 }
 
@@ -93,9 +92,12 @@ Result<Login> open_login(store::Keyring& keyring, std::string_view password, Mil
   return login;
 }
 
-std::string seal_ticket(store::Keyring& keyring, const RepositoryRef& ref, const std::string& digest, Millis now) {
-  const json::Value body = json::object(
-      {{"account", ref.account}, {"region", ref.region}, {"name", ref.name}, {"expires_at", now + kTicketLife}});
+std::string seal_ticket(store::Keyring& keyring, const RepositoryRef& ref, const std::string& digest,
+                        Millis now) {
+  const json::Value body = json::object({{"account", ref.account},
+                                         {"region", ref.region},
+                                         {"name", ref.name},
+                                         {"expires_at", now + kTicketLife}});
   return base64url(keyring.seal("ecr.ticket", json::print(body), digest));
 }
 
@@ -121,7 +123,8 @@ Result<std::string> open_page(store::Keyring& keyring, const std::string& listin
     auto last = keyring.unseal("ecr.page", sealed.value(), listing);
     if (last) return std::move(last).value();
   }
-  return invalid_parameter("Invalid parameter at 'nextToken' failed to satisfy constraint: 'Token is invalid'");
+  return invalid_parameter(
+      "Invalid parameter at 'nextToken' failed to satisfy constraint: 'Token is invalid'");
 }
 
 }  // namespace bastide::services::ecr

@@ -1,5 +1,5 @@
-// The registry's passwords: what GetAuthorizationToken gives out (who, which region, until when) and the tickets of
-// GetDownloadUrlForLayer, both sealed by the keyring, so that nothing is kept of them.
+// The registry's passwords: what GetAuthorizationToken gives out (who, which region, until when) and the
+// tickets of GetDownloadUrlForLayer, both sealed by the keyring, so that nothing is kept of them.
 #pragma once
 
 #include <string>
@@ -21,9 +21,11 @@ struct Login {
 };
 
 std::string seal_login(store::Keyring& keyring, const Login& login);
-Result<Login> open_login(store::Keyring& keyring, std::string_view password, Millis now);  // "Denied", "Expired"
+Result<Login> open_login(store::Keyring& keyring, std::string_view password,
+                         Millis now);  // "Denied", "Expired"
 
-std::string seal_ticket(store::Keyring& keyring, const RepositoryRef& ref, const std::string& digest, Millis now);
+std::string seal_ticket(store::Keyring& keyring, const RepositoryRef& ref, const std::string& digest,
+                        Millis now);
 Result<RepositoryRef> open_ticket(store::Keyring& keyring, std::string_view ticket, const std::string& digest,
                                   Millis now);
 

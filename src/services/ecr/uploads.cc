@@ -38,8 +38,8 @@ Result<m::BatchCheckLayerAvailabilityResponse> Ecr::batch_check_layer_availabili
 }
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_InitiateLayerUpload.html
-Result<m::InitiateLayerUploadResponse> Ecr::initiate_layer_upload(Call& call,
-                                                                  const m::InitiateLayerUploadRequest& request) {
+Result<m::InitiateLayerUploadResponse> Ecr::initiate_layer_upload(
+    Call& call, const m::InitiateLayerUploadRequest& request) {
   m::InitiateLayerUploadResponse response;
   response.upload_id = TRY(images_.begin_upload(ecr::ref_of(call, request)));
   response.part_size = static_cast<int64_t>(ecr::kMaxPartBytes);
@@ -47,12 +47,14 @@ Result<m::InitiateLayerUploadResponse> Ecr::initiate_layer_upload(Call& call,
 }
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_UploadLayerPart.html
-Result<m::UploadLayerPartResponse> Ecr::upload_layer_part(Call& call, const m::UploadLayerPartRequest& request) {
+Result<m::UploadLayerPartResponse> Ecr::upload_layer_part(Call& call,
+                                                          const m::UploadLayerPartRequest& request) {
   const RepositoryRef ref = ecr::ref_of(call, request);
   const auto length = static_cast<int64_t>(request.layer_part_blob.size());
   if (length == 0 || request.part_last_byte - request.part_first_byte + 1 != length) {
-    return ecr::invalid_parameter(fmt::format("The part has {} bytes, but partFirstByte and partLastByte say {} to {}",
-                                              length, request.part_first_byte, request.part_last_byte));
+    return ecr::invalid_parameter(
+        fmt::format("The part has {} bytes, but partFirstByte and partLastByte say {} to {}", length,
+                    request.part_first_byte, request.part_last_byte));
   }
   const int64_t size =
       TRY(images_.append(ref, request.upload_id, request.part_first_byte, request.layer_part_blob));
@@ -65,8 +67,8 @@ Result<m::UploadLayerPartResponse> Ecr::upload_layer_part(Call& call, const m::U
 }
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CompleteLayerUpload.html
-Result<m::CompleteLayerUploadResponse> Ecr::complete_layer_upload(Call& call,
-                                                                  const m::CompleteLayerUploadRequest& request) {
+Result<m::CompleteLayerUploadResponse> Ecr::complete_layer_upload(
+    Call& call, const m::CompleteLayerUploadRequest& request) {
   const RepositoryRef ref = ecr::ref_of(call, request);
   if (request.layer_digests.size() != 1) {
     return ecr::invalid_parameter("layerDigests names exactly one digest");
@@ -79,10 +81,11 @@ Result<m::CompleteLayerUploadResponse> Ecr::complete_layer_upload(Call& call,
   }
   if (images_.layer_size(ref, digest).ok()) {
     TRY(images_.cancel(ref, request.upload_id));
-    return fault("LayerAlreadyExistsException",
-                 fmt::format("The layer with digest '{}' already exists in the repository with name '{}' in the "
-                             "registry with id '{}'",
-                             digest, ref.name, ref.account));
+    return fault(
+        "LayerAlreadyExistsException",
+        fmt::format("The layer with digest '{}' already exists in the repository with name '{}' in the "
+                    "registry with id '{}'",
+                    digest, ref.name, ref.account));
   }
   TRY(images_.complete(ref, request.upload_id, digest));
   m::CompleteLayerUploadResponse response;
@@ -101,8 +104,8 @@ Result<m::GetDownloadUrlForLayerResponse> Ecr::get_download_url_for_layer(
   m::GetDownloadUrlForLayerResponse response;
   response.layer_digest = request.layer_digest;
   response.download_url =
-      fmt::format("{}/v2/{}/{}/blobs/{}?ticket={}", call.endpoint, ref.account, ref.name, request.layer_digest,
-                  ecr::seal_ticket(keyring_, ref, request.layer_digest, call.now));
+      fmt::format("{}/v2/{}/{}/blobs/{}?ticket={}", call.endpoint, ref.account, ref.name,
+                  request.layer_digest, ecr::seal_ticket(keyring_, ref, request.layer_digest, call.now));
   return response;
 }
 
