@@ -140,6 +140,8 @@ struct Operation {
   const ErrorShape* const* errors;
   uint16_t error_count;
   bool unsigned_allowed;        // the model says that it may come without a signature
+  std::shared_ptr<void> (*make_input)();
+  std::shared_ptr<void> (*make_output)();
   const Service* service;
 };
 
@@ -179,6 +181,8 @@ const ErrorShape* find_error(const Service& service, std::string_view code);
 extern const Type kEmptyType;
 
 // What the generated tables point to.
+template <class T>
+std::shared_ptr<void> make_shared_of() { return std::make_shared<T>(); }
 template <class O>
 struct AccessOf {
   static void* emplace(void* p) { return &static_cast<O*>(p)->emplace(); }
