@@ -7,6 +7,9 @@
 //   network.ensure NetworkSpec           -> {}                  idempotent
 //   network.remove {account, vpc}        -> {}
 //   network.list   {}                    -> {networks: [NetworkSpec]}
+//   edge.namespace {}                    -> {inode} + fd of the network namespace in which the edge reaches every
+//                                           task's address (setns); another inode after a reconnect: enter again.
+//                                           The role edge may ask this and `status`, and nothing else.
 //   task.start     TaskSpec              -> TaskState + fds of the task's two listeners (see below)
 //   task.stop      {id, timeout_ms}      -> {}                  SIGTERM (or the image's StopSignal), then SIGKILL
 //   task.list      {}                    -> {tasks: [TaskState]}  also those that ended and were not forgotten
@@ -22,9 +25,9 @@
 //   task.output    {id, sequence, dropped, lines: [{time, text}]}
 //   sandbox.output {id, text}
 //
-// Each task has two listening sockets inside its own network namespace, both of which control accepts on:
-// 169.254.170.2:80 (the ECS credential endpoint and task metadata) and 169.254.170.2:4566 (Bastide's API): a
-// container needs no other path to the host. In the tiers without a network namespace they are on the task's own
+// Each task has two listening sockets, of its own, both of which control accepts on: 169.254.170.2:80 (the ECS
+// credential endpoint and task metadata) and 169.254.170.2:4566 (Bastide's API): a container needs no other path to
+// the host. They leave these ports of its own addresses free. In the tiers without a network namespace they are on the task's own
 // 127/8 address, ports 80 and 4566 or the next free ones; TaskState says where.
 #pragma once
 

@@ -1,0 +1,34 @@
+// Network devices, addresses and routes by rtnetlink, in the network namespace of the calling thread.
+// https://man7.org/linux/man-pages/man7/rtnetlink.7.html
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "sys/fd.h"
+
+namespace bastide::runner {
+
+class Netlink {
+ public:
+  static Result<Netlink> open();  // bound to the namespace the thread is in now
+
+  Result<void> add_bridge(const std::string& name);
+  // A pair: `name` here (joined to the bridge `master` where given), `peer` in the namespace
+  // `peer_namespace`.
+  Result<void> add_pair(const std::string& name, const std::string& peer, int peer_namespace,
+                        const std::string& master = "");
+  Result<void> remove(const std::string& name);  // no error where there is none
+  Result<void> set_up(const std::string& name);
+  Result<void> add_address(const std::string& name, uint32_t address, int prefix);
+  Result<void> add_default_route(uint32_t gateway);
+  Result<void> add_host_route(uint32_t address, const std::string& device);  // one address, on this link
+
+ private:
+  explicit Netlink(sys::Fd fd) : fd_(std::move(fd)) {}
+  Result<void> request(const std::string& message);
+  sys::Fd fd_;
+};
+
+}  // namespace bastide::runner

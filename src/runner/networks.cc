@@ -1,0 +1,267 @@
+#include "runner/networks.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "runner/namespaces.h"
+#include "runner/netlink.h"
+#include "sys/file.h"
+
+namespace bastide::runner {
+namespace {
+
+constexpr const char* kBridge = "br0";
+constexpr uint32_t kLinkLocal = 0xa9feaa02;      // 169.254.170.2, where ECS's agent answers
+constexpr uint32_t kTaskLinkLocal = 0xa9feaa03;  // the task's end of that link
+constexpr const char* kLinkDevice = "ecs0";
+constexpr uint16_t kCredentialsPort = 80;
+constexpr uint16_t kApiPort = 4566;
+constexpr int kBacklog = 128;
+constexpr size_t kMaxNetworks = 1024;
+
+// Device names have 15 characters.
+std::string device(char kind, const std::string& of) {
+  return std::string(1, kind) + "-" + sha256_hex(of).substr(0, 12);
+}
+
+Result<sys::Fd> listen_on(uint32_t address, uint16_t port, const std::string& device) {
+  sys::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return sys::system_error("socket");
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device.c_str(),
+                   static_cast<socklen_t>(device.size() + 1)) != 0) {
+    return sys::system_error("binding to " + device);
+  }
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  to.sin_addr.s_addr = htonl(address);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 ||
+      ::listen(fd.get(), kBacklog) != 0) {
+    return sys::system_error("listening on " + address_text(address) + ":" + std::to_string(port));
+  }
+  return fd;
+}
+
+// On a thread in the namespace `link`.
+Result<void> open_sockets(TaskNetwork& network, const std::string& task) {
+  auto credentials = TRY(listen_on(kLinkLocal, kCredentialsPort, device('l', task)));
+  auto api = TRY(listen_on(kLinkLocal, kApiPort, device('l', task)));
+  network.credentials = std::move(credentials);
+  network.api = std::move(api);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Networks>> Networks::open(const Stage& stage) {
+  std::unique_ptr<Networks> networks(new Networks(stage));
+  auto text = sys::read_file(stage.disk() + "/networks.json", 4 << 20);
+  if (!text) {
+    if (text.error().code == "NotFound") return networks;
+    return std::move(text).error();
+  }
+  const auto json = TRY(json::parse(*text));
+  for (const auto& entry : json.get_array("networks")) {
+    auto spec = TRY(internal::network_spec(entry));
+    TRY(check(spec));
+    const std::string key = networks->key(spec.account, spec.vpc);
+    networks->known_[key] = spec;
+    if (!open_namespace(networks->vpc_file(key))) TRY(networks->make(spec));
+  }
+  return networks;
+}
+
+Result<void> Networks::save() const {
+  json::Array list;
+  for (const auto& [key, spec] : known_) list.push_back(to_json(spec));
+  return sys::write_file(stage_.disk() + "/networks.json", json::pretty(json::object({{"networks", list}})));
+}
+
+Result<sys::Fd> Networks::shared_locked(const std::string& name) {
+  const std::string file = folder_ + "/" + name;
+  auto kept = open_namespace(file);
+  if (kept) return kept;
+  TRY(in_new_namespace([&](int ns) -> Result<void> {
+    if (name == "link") {
+      auto netlink = TRY(Netlink::open());
+      TRY(netlink.add_address("lo", kLinkLocal, 32));
+    }
+    return keep_namespace(ns, file);
+  }));
+  return open_namespace(file);
+}
+
+Result<sys::Fd> Networks::edge_namespace() {
+  const std::lock_guard lock(mutex_);
+  return shared_locked("edge");
+}
+
+Result<void> Networks::make(const internal::NetworkSpec& spec) {
+  const auto cidr = TRY(parse_cidr(spec.cidr));
+  const auto edge = TRY(shared_locked("edge"));
+  const std::string name = key(spec.account, spec.vpc);
+  const std::string leg = device('v', name);
+  TRY(in_new_namespace([&](int ns) -> Result<void> {
+    auto netlink = TRY(Netlink::open());
+    TRY(netlink.add_bridge(kBridge));
+    TRY(netlink.add_address(kBridge, cidr.bridge(), cidr.prefix));
+    TRY(netlink.set_up(kBridge));
+    TRY(enter_namespace(edge.get()));
+    {
+      auto there = TRY(Netlink::open());
+      TRY(there.remove(leg));  // of a VPC that went without a farewell
+    }
+    TRY(enter_namespace(ns));
+    TRY(netlink.add_pair("edge", leg, edge.get(), kBridge));
+    TRY(netlink.set_up("edge"));
+    TRY(enter_namespace(edge.get()));
+    auto there = TRY(Netlink::open());
+    TRY(there.add_address(leg, cidr.edge(), cidr.prefix));
+    TRY(there.set_up(leg));
+    return keep_namespace(ns, vpc_file(name));
+  }));
+  return {};
+}
+
+Result<void> Networks::ensure(const internal::NetworkSpec& spec) {
+  TRY(check(spec));
+  const auto wanted = TRY(parse_cidr(spec.cidr));
+  const std::lock_guard lock(mutex_);
+  const std::string name = key(spec.account, spec.vpc);
+  for (const auto& [other, known] : known_) {
+    const auto used = TRY(parse_cidr(known.cidr));
+    if (other == name) {
+      if (known.cidr != spec.cidr)
+        return error("Invalid", spec.vpc + " exists with another CIDR block, " + known.cidr);
+    } else if (used.overlaps(wanted)) {
+      return error("Invalid", "the CIDR block " + spec.cidr + " overlaps that of " + known.vpc + ", " +
+                                  known.cidr + ": on one host the edge could not tell their addresses apart");
+    }
+  }
+  if (known_.size() >= kMaxNetworks)
+    return error("TooLarge", "more than " + std::to_string(kMaxNetworks) + " VPCs");
+  if (!open_namespace(vpc_file(name))) TRY(make(spec));
+  if (known_.contains(name)) return {};
+  known_[name] = spec;
+  return save();
+}
+
+Result<void> Networks::remove(const std::string& account, const std::string& vpc) {
+  const std::lock_guard lock(mutex_);
+  const std::string name = key(account, vpc);
+  if (!known_.contains(name)) return {};
+  const auto edge = TRY(shared_locked("edge"));
+  TRY(in_namespace(edge.get(), [&]() -> Result<void> {
+    auto netlink = TRY(Netlink::open());
+    return netlink.remove(device('v', name));
+  }));
+  TRY(drop_namespace(vpc_file(name)));
+  known_.erase(name);
+  TRY(save());
+  if (!known_.empty()) return {};
+  TRY(drop_namespace(folder_ + "/link"));
+  return drop_namespace(folder_ + "/edge");
+}
+
+std::vector<internal::NetworkSpec> Networks::list() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<internal::NetworkSpec> out;
+  for (const auto& [key, spec] : known_) out.push_back(spec);
+  return out;
+}
+
+Result<Cidr> Networks::cidr(const std::string& account, const std::string& vpc) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = known_.find(key(account, vpc));
+  if (found == known_.end())
+    return error("NotFound", "there is no network " + vpc + " of the account " + account);
+  return parse_cidr(found->second.cidr);
+}
+
+Result<TaskNetwork> Networks::add_task(const internal::TaskSpec& spec) {
+  const auto range = TRY(cidr(spec.account, spec.vpc));
+  const uint32_t address = TRY(parse_address(spec.address));
+  if (!range.contains(address) || address <= range.edge() || address == range.last()) {
+    return error("Invalid", spec.address + " is not an address for tasks of " + spec.vpc);
+  }
+  TRY(remove_task(spec.account, spec.vpc, spec.id));
+  const auto vpc = TRY(open_namespace(vpc_file(key(spec.account, spec.vpc))));
+  const auto link = TRY(link_namespace());
+  TaskNetwork network;
+  TRY(in_new_namespace([&](int ns) -> Result<void> {
+    TRY(enter_namespace(vpc.get()));
+    {
+      auto netlink = TRY(Netlink::open());
+      TRY(netlink.add_pair(device('t', spec.id), "eth0", ns, kBridge));
+      TRY(netlink.set_up(device('t', spec.id)));
+    }
+    TRY(enter_namespace(link.get()));
+    {
+      auto netlink = TRY(Netlink::open());
+      TRY(netlink.add_pair(device('l', spec.id), kLinkDevice, ns));
+      TRY(netlink.set_up(device('l', spec.id)));
+      TRY(netlink.add_host_route(kTaskLinkLocal, device('l', spec.id)));
+      TRY(open_sockets(network, spec.id));
+    }
+    TRY(enter_namespace(ns));
+    auto netlink = TRY(Netlink::open());
+    TRY(netlink.add_address("eth0", address, range.prefix));
+    TRY(netlink.set_up("eth0"));
+    TRY(netlink.add_default_route(range.bridge()));
+    TRY(netlink.add_address(kLinkDevice, kTaskLinkLocal, 32));
+    TRY(netlink.set_up(kLinkDevice));
+    TRY(netlink.add_host_route(kLinkLocal, kLinkDevice));
+    return keep_namespace(ns, task_file(spec.id));
+  }));
+  auto ns = TRY(open_namespace(task_file(spec.id)));
+  network.ns = std::move(ns);
+  return network;
+}
+
+Result<sys::Fd> Networks::link_namespace() {
+  const std::lock_guard lock(mutex_);
+  return shared_locked("link");
+}
+
+Result<TaskNetwork> Networks::listen_again(const std::string& task) {
+  TaskNetwork network;
+  auto ns = TRY(open_namespace(task_file(task)));
+  network.ns = std::move(ns);
+  const auto link = TRY(link_namespace());
+  TRY(in_namespace(link.get(), [&] { return open_sockets(network, task); }));
+  return network;
+}
+
+Result<void> Networks::remove_task(const std::string& account, const std::string& vpc,
+                                   const std::string& task) {
+  auto ns = open_namespace(vpc_file(key(account, vpc)));
+  if (ns) {
+    // The namespace itself goes some time later; the device must go now, so that the address is free.
+    TRY(in_namespace(ns->get(), [&]() -> Result<void> {
+      auto netlink = TRY(Netlink::open());
+      return netlink.remove(device('t', task));
+    }));
+  }
+  auto link = open_namespace(folder_ + "/link");
+  if (link) {
+    TRY(in_namespace(link->get(), [&]() -> Result<void> {
+      auto netlink = TRY(Netlink::open());
+      return netlink.remove(device('l', task));
+    }));
+  }
+  return drop_namespace(task_file(task));
+}
+
+Result<void> Networks::add_lonely(const std::string& id) {
+  TRY(drop_namespace(task_file(id)));
+  return in_new_namespace([&](int ns) { return keep_namespace(ns, task_file(id)); });
+}
+
+Result<void> Networks::remove_lonely(const std::string& id) { return drop_namespace(task_file(id)); }
+
+}  // namespace bastide::runner

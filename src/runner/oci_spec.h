@@ -1,0 +1,38 @@
+// The OCI runtime configuration of a container, written by runner alone from checked values.
+// https://github.com/opencontainers/runtime-spec/blob/main/config.md
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "runner/image_user.h"
+
+namespace bastide::runner {
+
+struct Bind {
+  std::string from, to;
+  bool writable = false;
+};
+
+struct ContainerPlan {
+  std::string root;  // mounted, a path of the stage
+  bool read_only_root = false;
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;  // what is missing of PATH, HOME and HOSTNAME is added
+  std::string folder = "/";
+  ImageUser user;
+  std::string hostname;
+  uint32_t first_uid = 0;         // of the account: container's 0
+  std::string network_namespace;  // file
+  std::string sys;                // a sysfs of that namespace, mounted
+  std::vector<Bind> binds;
+  std::string cgroup;
+  int64_t cpu_units = 256, memory_mib = 512, processes = 512;
+  bool limit_swap = false;
+};
+
+json::Value oci_spec(const ContainerPlan& plan);
+
+}  // namespace bastide::runner

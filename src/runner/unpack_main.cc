@@ -1,0 +1,42 @@
+// bastide-unpack: reads and writes archives for runner, in a throw-away process with a user namespace of its
+// own and no rights outside it: descriptor 3 is the archive, 4 the folder it is confined to (by chroot), 5
+// takes an error.
+//   bastide-unpack layer     an OCI layer into the folder, whiteouts as overlayfs wants them
+//   bastide-unpack files     a plain archive into the folder; everything belongs to the folder's root
+//   bastide-unpack pack-changes   the folder, overlayfs's upper one, as an OCI layer
+//   bastide-unpack pack-files     the folder as a plain archive
+// https://github.com/opencontainers/image-spec/blob/main/layer.md
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <clocale>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "runner/unpack.h"
+
+int main(int argc, char** argv) {
+  using namespace bastide::runner;
+  std::setlocale(LC_ALL, "C.UTF-8");
+  std::string why;
+  const std::string_view mode = argc == 2 ? argv[1] : "";
+  if (mode.empty()) {
+    why = "bastide-unpack is started by the runner role";
+  } else if (::fchdir(4) != 0 || ::chroot(".") != 0) {
+    why = std::string("confining to the folder: ") + std::strerror(errno);
+  } else if (mode == "layer" || mode == "files") {
+    ::umask(022);
+    why = unpack(3, mode == "layer" ? Unpack::layer : Unpack::files);
+  } else if (mode == "pack-changes" || mode == "pack-files") {
+    why = pack(3, mode == "pack-changes" ? Pack::changes : Pack::files);
+  } else {
+    why = "unknown mode";
+  }
+  if (why.empty()) return 0;
+  why.resize(std::min<size_t>(why.size(), 2000));
+  [[maybe_unused]] const ssize_t told = ::write(5, why.data(), why.size());
+  return 1;
+}
