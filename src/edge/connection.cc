@@ -275,18 +275,16 @@ void Connection::log(int status) {
   entry_ = {};
 }
 
-void serve_connection(Core& core, net::Socket socket, bool https) {
+void serve_connection(Core& core, net::Socket accepted, bool https) {
   if (core.connections >= core.limits.connections || core.draining) return;
   ++core.connections;
-  [&] {
-    if (https) {
-      auto config = core.config;
-      if (!config || !config->tls()) return;
-      auto tls = config->tls();
-      if (!socket.start_tls_server(*tls, core.limits.tls_timeout)) return;
-    }
-    Connection(core, std::move(socket), https).serve();
-  }();
+  {
+    std::shared_ptr<net::TlsContext> tls;  // outlives the socket
+    net::Socket socket = std::move(accepted);
+    if (https && core.config) tls = core.config->tls();
+    bool ready = !https || (tls && socket.start_tls_server(*tls, core.limits.tls_timeout));
+    if (ready) Connection(core, std::move(socket), https).serve();
+  }
   --core.connections;
 }
 

@@ -96,7 +96,8 @@ Result<net::Message> Edge::answer(net::Message message) {
   if (kind == "snapshot") {
     if (message.fds.size() != 1) return error("Invalid", "a snapshot comes with one descriptor");
     auto text = TRY(sys::read_all(message.fds[0].get(), internal::kMaxEdgeSnapshotBytes));
-    out.body = json::object({{"number", TRY(apply(text, true))}});
+    auto number = TRY(apply(text, true));
+    out.body = json::object({{"number", number}});
     return out;
   }
   if (kind == "namespace") {
@@ -148,7 +149,7 @@ Result<int64_t> Edge::apply(const std::string& text, bool keep) {
 void Edge::drain() {
   acceptors_.clear();
   core_->draining = true;
-  for (auto* socket : core_->idle) socket->shutdown();
+  for (auto* socket : core_->idle) socket->abort();
   const Millis deadline = core_->clock.steady() + kDrainFor;
   while (core_->connections > 0 && core_->clock.steady() < deadline) net::sleep_for(20);
   core_->reporter.stop();

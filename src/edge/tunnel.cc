@@ -37,14 +37,14 @@ void tunnel(net::Socket& client, Buffer& from_client, Upstream& target, Millis i
   net::spawn([&] {
     pump(target.socket, client, target.in, idle, last, clock, sent);
     // Whichever way ends first ends the other: an upgraded protocol closes by its own message before.
-    client.shutdown();
-    target.socket.shutdown();
+    client.abort();
+    target.socket.abort();
     done = true;
     ended.set();
   });
   pump(client, target.socket, from_client, idle, last, clock, received);
-  client.shutdown();
-  target.socket.shutdown();
+  client.abort();
+  target.socket.abort();
   while (!done) ended.wait();
 }
 
