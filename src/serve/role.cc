@@ -19,10 +19,6 @@ constexpr Millis kHealthyAfter = 10 * kSecond;
 
 }  // namespace
 
-void Role::take_back(const std::string& name) {
-  std::erase_if(descriptors_, [&](const auto& d) { return d.first == name; });
-}
-
 Result<void> Role::start(const std::string& program) {
   std::vector<std::string> words = {program, name_};
   words.insert(words.end(), arguments_.begin(), arguments_.end());

@@ -19,7 +19,6 @@ class Role {
 
   // The child finds the descriptor under `--fd name=number`.
   void give(std::string name, int fd) { descriptors_.emplace_back(std::move(name), fd); }
-  void take_back(const std::string& name);
 
   Result<void> start(const std::string& program);
   // After its process ended: when it may start again (steady milliseconds).

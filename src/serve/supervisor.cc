@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,28 +50,10 @@ Result<Bound> bind_first(const std::string& address, std::vector<uint16_t> ports
   return error(fmt::format("cannot listen on {}; free the port, or choose another with {}", tried, option));
 }
 
-// Receives the edge's newest snapshot: a packet of one byte with a memory file beside it.
-sys::Fd receive_snapshot(int socket) {
-  char byte;
-  iovec io{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr message{};
-  message.msg_iov = &io;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) <= 0) return {};
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return {};
-  int fd;
-  __builtin_memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return sys::Fd(fd);
-}
-
 class Supervisor {
  public:
-  Supervisor(std::string program, Role runner, Role control, Role edge, sys::Fd snapshots, sys::Fd signals)
-      : program_(std::move(program)), snapshots_(std::move(snapshots)), signals_(std::move(signals)) {
+  Supervisor(std::string program, Role runner, Role control, Role edge, sys::Fd signals)
+      : program_(std::move(program)), signals_(std::move(signals)) {
     roles_.push_back(std::move(runner));
     roles_.push_back(std::move(control));
     roles_.push_back(std::move(edge));
@@ -116,18 +97,13 @@ class Supervisor {
   }
 
   void wait(Millis time) {
-    pollfd fds[] = {{signals_.get(), POLLIN, 0}, {snapshots_.get(), POLLIN, 0}};
-    ::poll(fds, 2, static_cast<int>(time));
+    pollfd fd{signals_.get(), POLLIN, 0};
+    ::poll(&fd, 1, static_cast<int>(time));
     signalfd_siginfo info;
     while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
       if (info.ssi_signo == SIGCHLD) continue;
       stopping_ = true;
       quiesce_ |= info.ssi_signo == SIGUSR1;
-    }
-    if (sys::Fd newest = receive_snapshot(snapshots_.get())) {
-      edge().take_back("snapshot");
-      snapshot_ = std::move(newest);
-      edge().give("snapshot", snapshot_.get());
     }
     int status;
     while (const pid_t pid = ::waitpid(-1, &status, WNOHANG)) {
@@ -140,7 +116,7 @@ class Supervisor {
 
   std::string program_;
   std::vector<Role> roles_;
-  sys::Fd snapshots_, snapshot_, signals_;
+  sys::Fd signals_;
   bool stopping_ = false, quiesce_ = false;
 };
 
@@ -158,10 +134,6 @@ Result<void> run(const Options& options) {
   const Bound http = TRY(bind_first(options.edge_address, ports(options.http_port, 80, 8080), "--http-port"));
   const sys::Fd runner_socket = TRY(net::listen_messages(options.home + "/run/runner.sock"));
   const sys::Fd edge_socket = TRY(net::listen_messages(options.home + "/run/edge.sock"));
-  int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return sys::system_error("socketpair");
-  sys::Fd snapshots(pair[0]);
-  const sys::Fd keeper(pair[1]);
 
   std::vector<std::string> common = {"--home", options.home};
   if (options.debug) common.push_back("--debug");
@@ -178,14 +150,12 @@ Result<void> run(const Options& options) {
   edge.give("messages", edge_socket.get());
   edge.give("https", https.fd.get());
   edge.give("http", http.fd.get());
-  edge.give("keeper", keeper.get());
 
   TRY(announce(options.home, {::getpid(), api.port, https.port, http.port, options.edge_address}));
   log::info("API http://127.0.0.1:{}, edge https://{}:{} and http://{}:{}, home {}", api.port, options.edge_address,
             https.port, options.edge_address, http.port, options.home);
 
-  Supervisor supervisor(options.program, std::move(runner), std::move(control), std::move(edge), std::move(snapshots),
-                        std::move(signals));
+  Supervisor supervisor(options.program, std::move(runner), std::move(control), std::move(edge), std::move(signals));
   TRY(supervisor.run());
   log::info("stopping");
   supervisor.stop(supervisor.control(), SIGTERM, kStopPatience);

@@ -1,6 +1,5 @@
-// The role `serve`: starts control, edge and runner, restarts what dies, and owns every listening socket and the
-// edge's last snapshot, so that a restarted role finds its queue and its configuration where they were. It does no
-// work itself: one thread, one poll loop, no TLS, no parsing.
+// The role `serve`: starts control, edge and runner, restarts what dies, and owns every listening socket, so that a
+// restarted role finds its queue where it was. It does no work itself: one thread, one poll loop, no TLS, no parsing.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,16 @@
+// The wiring of the roles, one file each: the only places that know everyone.
+#pragma once
+
+#include "cli/command.h"
+
+namespace bastide {
+
+cli::Command serve_command();
+cli::Command control_command();
+cli::Command edge_command();
+cli::Command runner_command();
+
+// `--fd name=number`: what serve hands over.
+int given_fd(const cli::Arguments& arguments, const std::string& name);  // -1 where it is missing
+
+}  // namespace bastide
