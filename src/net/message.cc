@@ -149,9 +149,9 @@ void Channel::Impl::take_answer(int64_t id, json::Value body, std::vector<sys::F
 
 void Channel::Impl::dispatch(Message message) {
   std::optional<int64_t> id;
-  if (const auto* number = message.body.find("id"); number != nullptr && number->is_int())
+  if (const auto* number = message.body.find("call"); number != nullptr && number->is_int())
     id = number->integer();
-  message.body.remove("id");
+  message.body.remove("call");
   if (running >= kMaxRunning) {
     log::warn("{}: more than {} messages at a time", peer_role, kMaxRunning);
     if (id)
@@ -241,7 +241,7 @@ Result<Message> Channel::call(Message request, Millis timeout) {
   const auto self = impl_;  // the channel may go while this waits
   if (!self->open) return closed_error();
   const int64_t id = self->next_id++;
-  request.body["id"] = id;
+  request.body["call"] = id;
   Impl::Call call;
   struct Listed {
     std::map<int64_t, Impl::Call*>& calls;
@@ -261,7 +261,7 @@ Result<Message> Channel::call(Message request, Millis timeout) {
 Result<void> Channel::notify(Message event) {
   CHECK(event.body.is_object());
   const auto self = impl_;
-  event.body.remove("id");
+  event.body.remove("call");
   return self->send(event.body, event.fds);
 }
 

@@ -32,8 +32,8 @@ class Channel {
   ~Channel();
 
   const std::string& peer_role() const;
-  // A request and its answer. On the wire the request has an "id", and the answer is {"answer": id, "ok":
-  // body} or {"answer": id, "error": {code, message}}; here they are the body alone, or the Error. In a
+  // A request and its answer. On the wire the request has a "call" number, and the answer is {"answer": call, "ok":
+  // body} or {"answer": call, "error": {code, message}}; here they are the body alone, or the Error. In a
   // fiber; waits.
   Result<Message> call(Message request, Millis timeout);
   Result<void> notify(Message event);  // no answer is expected; waits while the peer takes no messages

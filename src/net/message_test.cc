@@ -43,7 +43,8 @@ TEST(Channel, CallsAreAnsweredSideBySideAndErrorsComeThrough) {
     runner.on_message([](Message m) -> Result<Message> {
       if (m.body.get("kind") == "fail") return error("NotFound", "no such task");
       sleep_for(m.body.get_int("wait"));
-      EXPECT_FALSE(m.body.has("id"));
+      EXPECT_FALSE(m.body.has("call"));
+      EXPECT_EQ(m.body.get("id"), m.body.has("id") ? "the request's own" : "");
       return Message{json::object({{"said", m.body.get_int("wait")}}), {}};
     });
     std::vector<int64_t> order;
@@ -52,6 +53,7 @@ TEST(Channel, CallsAreAnsweredSideBySideAndErrorsComeThrough) {
       spawn([&, wait] {
         Message m = message("wait");
         m.body["wait"] = wait;
+        m.body["id"] = "the request's own";
         auto r = control.call(std::move(m), 1000);
         ASSERT_TRUE(r.ok()) << r.error().message;
         order.push_back(r->body.get_int("said"));
