@@ -11,8 +11,7 @@
 
 namespace bastide::net {
 
-namespace asio = boost::asio;
-using Native = asio::posix::stream_descriptor;
+using Native = Descriptor::Watch::Native;
 
 Descriptor::Watch::Watch(std::shared_ptr<Loop::Impl> l, int fd)
     : loop(std::move(l)), native(std::in_place, loop->reactor->io, fd) {

@@ -50,7 +50,10 @@ struct Loop::Impl : std::enable_shared_from_this<Loop::Impl> {
   struct Reactor {
     boost::asio::io_context io{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
-    boost::asio::steady_timer tick{io};
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                      boost::asio::wait_traits<std::chrono::steady_clock>,
+                                      boost::asio::io_context::executor_type>
+        tick{io};
     boost::asio::signal_set signals{io};
   };
   // Ends with the Loop. Watches keep the rest of this alive: a socket may outlive its loop.
@@ -69,7 +72,9 @@ struct Descriptor::Watch {
   void close();
 
   std::shared_ptr<Loop::Impl> loop;
-  std::optional<boost::asio::posix::stream_descriptor> native;
+  // Of this very executor: the type-erased default costs an allocation a wait.
+  using Native = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
+  std::optional<Native> native;
   bool closed = false;
 };
 

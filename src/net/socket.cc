@@ -109,7 +109,8 @@ Result<void> Socket::Impl::write_plain(iovec* parts, size_t count) {
     msghdr message{};
     message.msg_iov = parts;
     message.msg_iovlen = count;
-    const ssize_t n = ::sendmsg(fd.get(), &message, MSG_NOSIGNAL);
+    const ssize_t n = count == 1 ? ::send(fd.get(), parts->iov_base, parts->iov_len, MSG_NOSIGNAL)
+                                 : ::sendmsg(fd.get(), &message, MSG_NOSIGNAL);
     if (n < 0) {
       const int number = errno;
       if (number == EAGAIN) {
