@@ -31,12 +31,18 @@ void member(std::string& out, std::string_view name, std::string_view value) {
 
 std::string_view kind_name(Principal::Kind kind) {
   switch (kind) {
-    case Principal::Kind::root: return "root";
-    case Principal::Kind::user: return "user";
-    case Principal::Kind::assumed_role: return "assumed-role";
-    case Principal::Kind::federated_user: return "federated-user";
-    case Principal::Kind::service: return "service";
-    case Principal::Kind::anonymous: return "anonymous";
+    case Principal::Kind::root:
+      return "root";
+    case Principal::Kind::user:
+      return "user";
+    case Principal::Kind::assumed_role:
+      return "assumed-role";
+    case Principal::Kind::federated_user:
+      return "federated-user";
+    case Principal::Kind::service:
+      return "service";
+    case Principal::Kind::anonymous:
+      return "anonymous";
   }
   return "anonymous";
 }
@@ -62,7 +68,8 @@ std::string line_of(const AuditEvent& event, const std::string& previous) {
     out += ",\"resources\":[";
     for (size_t i = 0; i < event.resources.size() && i < kMaxResources; ++i) {
       if (i > 0) out += ',';
-      json::append_string(out, valid_utf8(event.resources[i]) ? event.resources[i] : percent_encode(event.resources[i]));
+      json::append_string(
+          out, valid_utf8(event.resources[i]) ? event.resources[i] : percent_encode(event.resources[i]));
     }
     out += ']';
   }
@@ -72,7 +79,9 @@ std::string line_of(const AuditEvent& event, const std::string& previous) {
   return out + "}";
 }
 
-bool audit_file(std::string_view name) { return name.size() == 10 + kSuffix.size() && name.ends_with(kSuffix); }
+bool audit_file(std::string_view name) {
+  return name.size() == 10 + kSuffix.size() && name.ends_with(kSuffix);
+}
 
 Result<std::vector<std::string>> audit_files(const std::string& folder) {
   auto names = TRY(sys::list_folder(folder));
@@ -115,7 +124,8 @@ Result<void> AuditLog::continue_chain() {
     }
     return {};
   }
-  if (end + 1 < tail.size() && ::ftruncate(file.get(), from + static_cast<off_t>(end) + 1) != 0) return sys::system_error(path);
+  if (end + 1 < tail.size() && ::ftruncate(file.get(), from + static_cast<off_t>(end) + 1) != 0)
+    return sys::system_error(path);
   const size_t begin = end == 0 ? std::string::npos : tail.rfind('\n', end - 1);
   const size_t start = begin == std::string::npos ? 0 : begin + 1;
   previous_ = sha256_hex(std::string_view(tail).substr(start, end - start));

@@ -1,5 +1,5 @@
-// The audit trail: one JSON line a call, each naming the SHA-256 of the line before it, so that a line that was
-// changed or taken out shows. Written before the call is answered; on disk within a second.
+// The audit trail: one JSON line a call, each naming the SHA-256 of the line before it, so that a line that
+// was changed or taken out shows. Written before the call is answered; on disk within a second.
 #pragma once
 
 #include <condition_variable>
@@ -17,12 +17,12 @@
 namespace bastide::aws {
 
 struct AuditEvent {
-  const Call* call = nullptr;         // who, what, from where
+  const Call* call = nullptr;  // who, what, from where
   std::vector<std::string> resources;
   bool allowed = false;
-  std::string policy_kind;            // what decided
+  std::string policy_kind;  // what decided
   std::string statement;
-  std::string error_code;             // of the answer; empty: it succeeded
+  std::string error_code;  // of the answer; empty: it succeeded
   std::string error_message;
 };
 

@@ -31,7 +31,8 @@ struct Place {
 // https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html
 Place amazon(const model::Service& service, const std::string& region) {
   const std::string_view name = service.name;
-  if (name == "iam" || name == "cloudfront") return {fmt::format("https://{}.amazonaws.com", name), "us-east-1"};
+  if (name == "iam" || name == "cloudfront")
+    return {fmt::format("https://{}.amazonaws.com", name), "us-east-1"};
   if (name == "organizations") return {"https://organizations.us-east-1.amazonaws.com", "us-east-1"};
   return {fmt::format("https://{}.{}.amazonaws.com", service.endpoint_prefix, region), region};
 }
@@ -43,9 +44,10 @@ std::string host_of(std::string_view url) {
 }
 
 bool throttled(std::string_view code) {
-  for (const std::string_view one : {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded",
-                                     "TooManyRequestsException", "RequestThrottled", "SlowDown", "BandwidthLimitExceeded",
-                                     "ProvisionedThroughputExceededException", "PriorRequestNotComplete"}) {
+  for (const std::string_view one :
+       {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded",
+        "TooManyRequestsException", "RequestThrottled", "SlowDown", "BandwidthLimitExceeded",
+        "ProvisionedThroughputExceededException", "PriorRequestNotComplete"}) {
     if (code == one) return true;
   }
   return false;
@@ -69,15 +71,19 @@ Error xml_error(const net::Response& response) {
   const model::XmlNode* at = nullptr;
   if (root) {
     at = root->name == "Error" ? &root.value() : root->child("Error");
-    if (const auto* errors = root->child("Errors"); at == nullptr && errors != nullptr) at = errors->child("Error");
+    if (const auto* errors = root->child("Errors"); at == nullptr && errors != nullptr)
+      at = errors->child("Error");
   }
-  if (at == nullptr) return fault(fmt::format("HTTP{}", response.status), response.body.substr(0, 500), response.status);
+  if (at == nullptr)
+    return fault(fmt::format("HTTP{}", response.status), response.body.substr(0, 500), response.status);
   return fault(at->child_text("Code"), at->child_text("Message"), response.status);
 }
 
 void pause(Millis duration) {
-  if (net::in_fiber()) net::sleep_for(duration);
-  else std::this_thread::sleep_for(std::chrono::milliseconds(duration));
+  if (net::in_fiber())
+    net::sleep_for(duration);
+  else
+    std::this_thread::sleep_for(std::chrono::milliseconds(duration));
 }
 
 }  // namespace
@@ -117,7 +123,8 @@ struct Client::Impl {
         model::write_json(request.body, *operation->input, typed.get());
       } else {
         request.body = fmt::format("Action={}&Version={}", operation_name, service.api_version);
-        model::write_query(request.body, *operation->input, typed.get(), (service.protocols & model::kEc2) != 0);
+        model::write_query(request.body, *operation->input, typed.get(),
+                           (service.protocols & model::kEc2) != 0);
       }
     }
     if (json) {
@@ -129,15 +136,18 @@ struct Client::Impl {
     return request;
   }
 
-  Result<json::Value> read(const model::Service& service, const model::Operation* operation, const net::Response& response) {
+  Result<json::Value> read(const model::Service& service, const model::Operation* operation,
+                           const net::Response& response) {
     if (operation == nullptr) return response.body.empty() ? json::object() : json::parse(response.body);
     const auto typed = operation->make_output();
     if ((service.protocols & model::kJson) != 0) {
-      if (!response.body.empty()) TRY(model::read_json(response.body, *operation->output, typed.get(), nullptr));
+      if (!response.body.empty())
+        TRY(model::read_json(response.body, *operation->output, typed.get(), nullptr));
     } else {
       const auto root = TRY(model::parse_xml(response.body));
       const model::XmlNode* result = &root;
-      if (operation->result_wrapper != nullptr && (service.protocols & model::kEc2) == 0) result = root.child(operation->result_wrapper);
+      if (operation->result_wrapper != nullptr && (service.protocols & model::kEc2) == 0)
+        result = root.child(operation->result_wrapper);
       if (result != nullptr) TRY(model::read_xml(*result, *operation->output, typed.get(), nullptr));
     }
     return model::write_json_value(*operation->output, typed.get());
@@ -165,11 +175,14 @@ Result<json::Value> Client::call(const std::string& service_name, const std::str
   const model::Service* service = model::find_service(service_name);
   if (service == nullptr) return fault("UnknownService", "There is no service '" + service_name + "'");
   const auto* known = model::find_operation(*service, operation_name);
-  if (known == nullptr) return fault("UnknownOperation", fmt::format("{} has no operation '{}'", service_name, operation_name));
+  if (known == nullptr)
+    return fault("UnknownOperation", fmt::format("{} has no operation '{}'", service_name, operation_name));
   const model::Operation* operation = known->implemented;
   const bool json = (service->protocols & model::kJson) != 0;
-  if ((service->protocols & (model::kJson | model::kQuery | model::kEc2)) == 0 || (operation == nullptr && !json)) {
-    return fault("NotImplemented", fmt::format("this client cannot call {}.{}", service_name, operation_name), 501);
+  if ((service->protocols & (model::kJson | model::kQuery | model::kEc2)) == 0 ||
+      (operation == nullptr && !json)) {
+    return fault("NotImplemented", fmt::format("this client cannot call {}.{}", service_name, operation_name),
+                 501);
   }
   const Place place = impl_->config.endpoint.empty() ? amazon(*service, impl_->config.region)
                                                      : Place{impl_->config.endpoint, impl_->config.region};
@@ -178,8 +191,11 @@ Result<json::Value> Client::call(const std::string& service_name, const std::str
   for (int left = std::max(1, impl_->config.attempts);; --left) {
     auto response = impl_->attempt(request, place, *service);
     if (response && response->status < 300) return impl_->read(*service, operation, *response);
-    Error failure = !response ? std::move(response).error() : json ? json_error(*response) : xml_error(*response);
-    const bool again = !response || response->status == 429 || (response->status >= 500 && response->status != 501) || throttled(failure.code);
+    Error failure = !response ? std::move(response).error()
+                    : json    ? json_error(*response)
+                              : xml_error(*response);
+    const bool again = !response || response->status == 429 ||
+                       (response->status >= 500 && response->status != 501) || throttled(failure.code);
     if (!again || left <= 1) return failure;
     // Full jitter: anything up to a bound that doubles.
     const auto random = random_bytes(2);

@@ -15,7 +15,8 @@ std::string new_request_id() {
   return text;
 }
 
-Result<void> Dispatch::authorize(const Entry& entry, const Call& call, const void* request, AuditEvent& event) {
+Result<void> Dispatch::authorize(const Entry& entry, const Call& call, const void* request,
+                                 AuditEvent& event) {
   const auto targets = TRY(entry.targets(call, request));
   if (targets.empty()) {
     event.allowed = true;
@@ -48,8 +49,11 @@ Result<void> Dispatch::perform(const Entry& entry, Call& call, const void* reque
   if (outcome) outcome = entry.run(call, request, response);
   if (!outcome) {
     event.error_code = outcome.error().fault ? outcome.error().code : "InternalFailure";
-    if (outcome.error().fault) event.error_message = outcome.error().message;
-    else log::error("{}.{} ({}): {} {}", call.service, call.operation, call.request_id, outcome.error().code, outcome.error().message);
+    if (outcome.error().fault)
+      event.error_message = outcome.error().message;
+    else
+      log::error("{}.{} ({}): {} {}", call.service, call.operation, call.request_id, outcome.error().code,
+                 outcome.error().message);
   }
   auto written = audit_.write(event);
   if (!written) {

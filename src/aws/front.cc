@@ -34,23 +34,28 @@ net::Response plain(int status, std::string text) {
   return response;
 }
 
-Error not_signed() { return fault("MissingAuthenticationToken", "Request is missing Authentication Token", 403); }
+Error not_signed() {
+  return fault("MissingAuthenticationToken", "Request is missing Authentication Token", 403);
+}
 
 Error too_large(size_t limit) {
-  return fault("RequestEntityTooLarge", fmt::format("The request's body is larger than {} bytes", limit), 413);
+  return fault("RequestEntityTooLarge", fmt::format("The request's body is larger than {} bytes", limit),
+               413);
 }
 
 Error unknown_operation(const Route& route) {
   if (route.service == nullptr) return fault("UnknownOperationException", "", 404);
   if (route.wire == Wire::json) return fault("UnknownOperationException", "", 400);
-  return fault("InvalidAction", fmt::format("Could not find operation {} for version {}", route.operation_name,
-                                            route.service->api_version), 400);
+  return fault("InvalidAction",
+               fmt::format("Could not find operation {} for version {}", route.operation_name,
+                           route.service->api_version),
+               400);
 }
 
 }  // namespace
 
-Front::Front(const Registry& registry, CredentialSource& credentials, PolicySource& policies, AuditSink& audit,
-             Clock& clock, FrontConfig config)
+Front::Front(const Registry& registry, CredentialSource& credentials, PolicySource& policies,
+             AuditSink& audit, Clock& clock, FrontConfig config)
     : credentials_(credentials),
       dispatch_(registry, policies, audit, clock),
       config_(std::move(config)),
@@ -59,7 +64,8 @@ Front::Front(const Registry& registry, CredentialSource& credentials, PolicySour
 Front::~Front() = default;
 
 void Front::route(const std::string& prefix, net::Handler handler) {
-  routes_[prefix.size() > 1 && prefix.ends_with('/') ? prefix.substr(0, prefix.size() - 1) : prefix] = std::move(handler);
+  routes_[prefix.size() > 1 && prefix.ends_with('/') ? prefix.substr(0, prefix.size() - 1) : prefix] =
+      std::move(handler);
 }
 
 void Front::body_limit(const std::string& service, size_t max_bytes) { limits_[service] = max_bytes; }
@@ -69,7 +75,8 @@ size_t Front::limit_of(const model::Service* service) const {
   return found == limits_.end() ? config_.max_body : found->second;
 }
 
-const net::Handler* Front::raw_route(const net::Request& request, const std::optional<Signature>& signature) const {
+const net::Handler* Front::raw_route(const net::Request& request,
+                                     const std::optional<Signature>& signature) const {
   // A bucket may be called like a route.
   if (signature && signature->scope.service == "s3") return nullptr;
   std::string_view path = request.raw_path();
@@ -104,7 +111,8 @@ void Front::handle(net::Exchange& exchange) {
   (void)exchange.respond(answer(exchange, *signature, id));
 }
 
-net::Response Front::answer(net::Exchange& exchange, const std::optional<Signature>& signature, const std::string& id) {
+net::Response Front::answer(net::Exchange& exchange, const std::optional<Signature>& signature,
+                            const std::string& id) {
   const net::Request& request = exchange.request();
   Call call;
   call.request_id = id;
@@ -121,14 +129,15 @@ net::Response Front::answer(net::Exchange& exchange, const std::optional<Signatu
   route.wire = request.headers.has("X-Amz-Target") ? Wire::json : Wire::query;
   auto response = serve(exchange, signature, call, route);
   if (response) return std::move(response).value();
-  if (!response.error().fault) log::error("{}.{} ({}): {}", call.service, call.operation, id, response.error().message);
   return encode_error(route, response.error(), id);
 }
 
-Result<net::Response> Front::serve(net::Exchange& exchange, const std::optional<Signature>& signature, Call& call,
-                                   Route& route) {
+Result<net::Response> Front::serve(net::Exchange& exchange, const std::optional<Signature>& signature,
+                                   Call& call, Route& route) {
   const net::Request& request = exchange.request();
   const auto refuse = [&](Error error) {
+    if (!error.fault)
+      log::error("{}.{} ({}): {}", call.service, call.operation, call.request_id, error.message);
     if (!call.service.empty()) dispatch_.record_refusal(call, error);
     return error;
   };
@@ -137,14 +146,17 @@ Result<net::Response> Front::serve(net::Exchange& exchange, const std::optional<
   if (service != nullptr) call.service = service->name;
   if (service == nullptr && (signature || request.method != "POST")) {
     if (signature && !request.headers.has("X-Amz-Target")) {
-      return refuse(fault("InvalidAction", fmt::format("There is no service '{}' here", signature->scope.service), 400));
+      return refuse(fault("InvalidAction",
+                          fmt::format("There is no service '{}' here", signature->scope.service), 400));
     }
     return refuse(request.headers.has("X-Amz-Target") ? unknown_operation(route) : not_signed());
   }
   const size_t limit = limit_of(service);
   if (exchange.content_length().value_or(0) > static_cast<int64_t>(limit)) return refuse(too_large(limit));
   auto body = exchange.read_body(limit);
-  if (!body) return refuse(body.error().code == "TooLarge" ? too_large(limit) : fault("IncompleteBody", body.error().message, 400));
+  if (!body)
+    return refuse(body.error().code == "TooLarge" ? too_large(limit)
+                                                  : fault("IncompleteBody", body.error().message, 400));
 
   auto found = aws::route(request, service, *body);
   // The protocol of a refusal is the service's, even where the operation is not to be found.
@@ -157,12 +169,15 @@ Result<net::Response> Front::serve(net::Exchange& exchange, const std::optional<
   call.service = route.service->name;
   call.operation = route.operation_name.substr(0, 128);
 
-  const Entry* entry = route.operation == nullptr ? nullptr : dispatch_.registry().find(call.service, call.operation);
+  const Entry* entry =
+      route.operation == nullptr ? nullptr : dispatch_.registry().find(call.service, call.operation);
   if (entry == nullptr || !entry->unauthenticated) {
     if (!signature) return refuse(not_signed());
     if (signature->scope.service != route.service->signing_name) {
-      return refuse(fault("SignatureDoesNotMatch", fmt::format("Credential should be scoped to correct service: '{}'.",
-                                                               route.service->signing_name), 403));
+      return refuse(fault(
+          "SignatureDoesNotMatch",
+          fmt::format("Credential should be scoped to correct service: '{}'.", route.service->signing_name),
+          403));
     }
     auto identity = identify(*signature, request, body_hash(*body));
     if (!identity) return refuse(std::move(identity).error());
@@ -173,15 +188,18 @@ Result<net::Response> Front::serve(net::Exchange& exchange, const std::optional<
   }
   if (route.operation == nullptr) return refuse(unknown_operation(route));
   if (entry == nullptr) {
-    return refuse(fault("NotImplemented", fmt::format("{}.{} is not implemented", call.service, call.operation), 501));
+    return refuse(
+        fault("NotImplemented", fmt::format("{}.{} is not implemented", call.service, call.operation), 501));
   }
   const std::shared_ptr<void> input = entry->make_request(), output = entry->make_response();
-  if (auto decoded = decode(route, *entry->operation, *body, input.get()); !decoded) return refuse(std::move(decoded).error());
+  if (auto decoded = decode(route, *entry->operation, *body, input.get()); !decoded)
+    return refuse(std::move(decoded).error());
   TRY(dispatch_.perform(*entry, call, input.get(), output.get()));
   return encode(route, *entry->operation, output.get(), call.request_id);
 }
 
-Result<Identity> Front::identify(const Signature& signature, const net::Request& request, std::string_view payload_hash) {
+Result<Identity> Front::identify(const Signature& signature, const net::Request& request,
+                                 std::string_view payload_hash) {
   auto identity = TRY(credentials_.identify(signature.access_key_id, signature.session_token));
   const SigningKey& key = keys_.get(signature.access_key_id, identity.secret_access_key, signature.scope);
   TRY(check_signature(signature, request, key, payload_hash, dispatch_.clock().wall()));

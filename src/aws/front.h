@@ -1,6 +1,7 @@
-// The door of control: every HTTP request on the API's port comes here. Finds service and operation, authenticates,
-// decodes, authorises, runs, answers in the protocol of the request; keeps raw routes (registry, git, console)
-// beside. On control's loop; handle() runs in the connection's fiber. Borrows everything it is given.
+// The door of control: every HTTP request on the API's port comes here. Finds service and operation,
+// authenticates, decodes, authorises, runs, answers in the protocol of the request; keeps raw routes
+// (registry, git, console) beside. On control's loop; handle() runs in the connection's fiber. Borrows
+// everything it is given.
 #pragma once
 
 #include <map>
@@ -26,17 +27,18 @@ struct FrontConfig {
 
 class Front {
  public:
-  Front(const Registry& registry, CredentialSource& credentials, PolicySource& policies, AuditSink& audit, Clock& clock,
-        FrontConfig config = {});
+  Front(const Registry& registry, CredentialSource& credentials, PolicySource& policies, AuditSink& audit,
+        Clock& clock, FrontConfig config = {});
   ~Front();
 
-  // Requests whose path is `prefix` or below it ("/v2/" and "/v2", "/health") go to the handler, unauthenticated.
+  // Requests whose path is `prefix` or below it ("/v2/" and "/v2", "/health") go to the handler,
+  // unauthenticated.
   void route(const std::string& prefix, net::Handler handler);
   void body_limit(const std::string& service, size_t max_bytes);
   void handle(net::Exchange& exchange);
 
-  // For raw routes. `payload_hash`: hex SHA-256 of the body, or kUnsignedPayload. Faults as CredentialSource and
-  // sigv4.h give them; MissingAuthenticationToken where there is no signature.
+  // For raw routes. `payload_hash`: hex SHA-256 of the body, or kUnsignedPayload. Faults as CredentialSource
+  // and sigv4.h give them; MissingAuthenticationToken where there is no signature.
   Result<Identity> authenticate(const net::Request& request, std::string_view payload_hash);
 
   LocalClient& local() { return *local_; }
@@ -44,9 +46,12 @@ class Front {
 
  private:
   const net::Handler* raw_route(const net::Request& request, const std::optional<Signature>& signature) const;
-  net::Response answer(net::Exchange& exchange, const std::optional<Signature>& signature, const std::string& id);
-  Result<net::Response> serve(net::Exchange& exchange, const std::optional<Signature>& signature, Call& call, Route& route);
-  Result<Identity> identify(const Signature& signature, const net::Request& request, std::string_view payload_hash);
+  net::Response answer(net::Exchange& exchange, const std::optional<Signature>& signature,
+                       const std::string& id);
+  Result<net::Response> serve(net::Exchange& exchange, const std::optional<Signature>& signature, Call& call,
+                              Route& route);
+  Result<Identity> identify(const Signature& signature, const net::Request& request,
+                            std::string_view payload_hash);
   size_t limit_of(const model::Service* service) const;
 
   CredentialSource& credentials_;

@@ -32,7 +32,8 @@ bool host_allowed(std::string_view host, const std::vector<std::string>& allowed
   if (name.empty()) return false;
   if (iequals(name, "localhost") || below(name, ".localhost") || ip_literal(name)) return true;
   for (const std::string& one : allowed) {
-    if (one.starts_with("*.") ? below(name, std::string_view(one).substr(1)) : iequals(name, one)) return true;
+    if (one.starts_with("*.") ? below(name, std::string_view(one).substr(1)) : iequals(name, one))
+      return true;
   }
   return false;
 }

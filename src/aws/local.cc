@@ -12,7 +12,8 @@ class Local final : public LocalClient {
   Local(Dispatch& dispatch, std::string endpoint) : dispatch_(dispatch), endpoint_(std::move(endpoint)) {}
 
   Result<json::Value> call(const Principal& principal, const std::string& account, const std::string& region,
-                           const std::string& service, const std::string& operation, const json::Value& input) override {
+                           const std::string& service, const std::string& operation,
+                           const json::Value& input) override {
     const Entry* entry = TRY(find(service, operation));
     const std::shared_ptr<void> request = entry->make_request(), response = entry->make_response();
     model::Check check;
@@ -34,14 +35,16 @@ class Local final : public LocalClient {
  private:
   Result<const Entry*> find(const std::string& service, const std::string& operation) {
     const Entry* entry = dispatch_.registry().find(service, operation);
-    if (entry == nullptr) return fault("NotImplemented", fmt::format("{}.{} is not implemented", service, operation), 501);
+    if (entry == nullptr)
+      return fault("NotImplemented", fmt::format("{}.{} is not implemented", service, operation), 501);
     return entry;
   }
 
   Result<void> perform(const Entry& entry, const Principal& principal, const std::string& account,
                        const std::string& region, const void* request, void* response, model::Check& check) {
     model::validate(*entry.operation->input, request, check);
-    if (auto checked = check.result(); !checked) return fault("ValidationException", std::move(checked.error().message));
+    if (auto checked = check.result(); !checked)
+      return fault("ValidationException", std::move(checked.error().message));
     Call call;
     call.principal = principal;
     call.account = principal.kind == Principal::Kind::service ? account : principal.account;

@@ -23,7 +23,8 @@ std::vector<std::string> Registry::missing(const model::Service& service) const 
   std::vector<std::string> out;
   for (uint16_t i = 0; i < service.operation_count; ++i) {
     const model::OperationName& operation = service.operations[i];
-    if (operation.implemented != nullptr && find(service.name, operation.name) == nullptr) out.push_back(operation.name);
+    if (operation.implemented != nullptr && find(service.name, operation.name) == nullptr)
+      out.push_back(operation.name);
   }
   return out;
 }

@@ -2,8 +2,9 @@
 // saying what it is authorised against:
 //
 //   void Kms::offer(aws::Registry& registry) {
-//     registry.add<op::Encrypt>(this, &Kms::encrypt, {"kms:Encrypt", [this](auto& call, auto& request) { return key_target(...); }});
-//     registry.add<op::ListKeys>(this, &Kms::list_keys, {"kms:ListKeys"});   // no function: resource "*"
+//     registry.add<op::Encrypt>(this, &Kms::encrypt, {"kms:Encrypt", [this](auto& call, auto& request) {
+//     return key_target(...); }}); registry.add<op::ListKeys>(this, &Kms::list_keys, {"kms:ListKeys"});   //
+//     no function: resource "*"
 //   }
 //
 // Operation tags (`op::Encrypt` with Request, Response and a table row) are generated from models/; see
@@ -44,14 +45,16 @@ struct Entry {
 class Registry {
  public:
   template <class Op, class S>
-  void add(S* self, Result<typename Op::Response> (S::*function)(Call&, const typename Op::Request&), Rule<Op> rule) {
+  void add(S* self, Result<typename Op::Response> (S::*function)(Call&, const typename Op::Request&),
+           Rule<Op> rule) {
     using Request = typename Op::Request;
     using Response = typename Op::Response;
     Entry e;
     e.operation = &Op::operation;
     e.service = Op::service;
     e.action = rule.action;
-    e.targets = [rule = std::move(rule)](const Call& call, const void* request) -> Result<std::vector<Target>> {
+    e.targets = [rule = std::move(rule)](const Call& call,
+                                         const void* request) -> Result<std::vector<Target>> {
       if (rule.action.empty()) return std::vector<Target>{};
       std::vector<Target> targets(1);
       if (rule.targets) targets = TRY(rule.targets(call, *static_cast<const Request*>(request)));
@@ -70,7 +73,8 @@ class Registry {
   }
   // The same, for the few operations that AWS answers without a signature.
   template <class Op, class S>
-  void add_unauthenticated(S* self, Result<typename Op::Response> (S::*function)(Call&, const typename Op::Request&)) {
+  void add_unauthenticated(S* self,
+                           Result<typename Op::Response> (S::*function)(Call&, const typename Op::Request&)) {
     add<Op>(self, function, {});
     entries_.at({Op::service, Op::operation.name}).unauthenticated = true;
   }

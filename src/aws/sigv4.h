@@ -20,7 +20,7 @@ inline constexpr Millis kAllowedSkew = 15 * kMinute;
 inline constexpr int64_t kMaxPresignSeconds = 7 * 24 * 3600;
 
 struct Scope {
-  std::string date;     // "20261122"
+  std::string date;  // "20261122"
   std::string region;
   std::string service;
   std::string text() const;  // 20261122/us-east-1/kms/aws4_request
@@ -56,9 +56,9 @@ struct Signature {
   bool presigned = false;
   std::string access_key_id;
   Scope scope;
-  std::string signed_headers;   // "host;x-amz-date"
+  std::string signed_headers;  // "host;x-amz-date"
   std::string signature;
-  std::string timestamp;        // "20261122T154454Z"
+  std::string timestamp;  // "20261122T154454Z"
   Millis signed_at = 0;
   int64_t expires_seconds = 0;  // of a presigned request
   std::string session_token;
@@ -68,16 +68,18 @@ struct Signature {
 Result<std::optional<Signature>> find_signature(const net::Request& request);
 
 // Faults: SignatureDoesNotMatch, RequestTimeTooSkewed (S3), AccessDenied (an expired presigned request).
-// `payload_hash`: hex SHA-256 of the body, or what x-amz-content-sha256 announces where the caller checks that.
+// `payload_hash`: hex SHA-256 of the body, or what x-amz-content-sha256 announces where the caller checks
+// that.
 Result<void> check_signature(const Signature& signature, const net::Request& request, const SigningKey& key,
                              std::string_view payload_hash, Millis now);
 
 // The text that is signed, and the canonical request inside it. `s3`: paths are encoded once.
-std::string canonical_request(const net::Request& request, std::string_view signed_headers, bool presigned, bool s3,
-                              std::string_view payload_hash);
+std::string canonical_request(const net::Request& request, std::string_view signed_headers, bool presigned,
+                              bool s3, std::string_view payload_hash);
 std::string string_to_sign(std::string_view timestamp, const Scope& scope, std::string_view canonical);
 
-// Adds X-Amz-Date, X-Amz-Security-Token and Authorization. Host must be set. Signs every header that is there.
+// Adds X-Amz-Date, X-Amz-Security-Token and Authorization. Host must be set. Signs every header that is
+// there.
 void sign_request(net::Request& request, const Credentials& credentials, std::string_view region,
                   std::string_view service, Millis now, std::string_view payload_hash);
 // The target (path and query) of a presigned request: `request` has method, target and Host.

@@ -44,7 +44,8 @@ std::string canonical_query(std::string_view raw, bool presigned) {
     const size_t equals = pair.find('=');
     std::string name = recoded(pair.substr(0, equals));
     if (presigned && name == "X-Amz-Signature") continue;
-    pairs.emplace_back(std::move(name), equals == std::string_view::npos ? "" : recoded(pair.substr(equals + 1)));
+    pairs.emplace_back(std::move(name),
+                       equals == std::string_view::npos ? "" : recoded(pair.substr(equals + 1)));
   }
   std::sort(pairs.begin(), pairs.end());
   std::string out;
@@ -63,16 +64,18 @@ void append_value(std::string& out, std::string_view value) {
   bool blank = false;
   for (const char c : value) {
     const bool is_blank = c == ' ' || c == '\t';
-    if (!is_blank) out += c;
-    else if (!blank) out += ' ';
+    if (!is_blank)
+      out += c;
+    else if (!blank)
+      out += ' ';
     blank = is_blank;
   }
 }
 
 }  // namespace
 
-std::string canonical_request(const net::Request& request, std::string_view signed_headers, bool presigned, bool s3,
-                              std::string_view payload_hash) {
+std::string canonical_request(const net::Request& request, std::string_view signed_headers, bool presigned,
+                              bool s3, std::string_view payload_hash) {
   std::string out;
   out.reserve(1024);
   out += request.method;

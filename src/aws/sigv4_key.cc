@@ -1,5 +1,5 @@
-// The low-level SHA-256 of OpenSSL: its state can be kept and copied, so that a cached key costs two blocks less a
-// signature and no allocation. The EVP interface has no such copy without one.
+// The low-level SHA-256 of OpenSSL: its state can be kept and copied, so that a cached key costs two blocks
+// less a signature and no allocation. The EVP interface has no such copy without one.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
@@ -55,7 +55,8 @@ std::string SigningKey::sign(std::string_view text) const {
 
 std::string SigningKey::sign_hex(std::string_view text) const { return hex(sign(text)); }
 
-const SigningKey& SigningKeys::get(const std::string& access_key_id, std::string_view secret, const Scope& scope) {
+const SigningKey& SigningKeys::get(const std::string& access_key_id, std::string_view secret,
+                                   const Scope& scope) {
   const std::string name = access_key_id + "/" + scope.text();
   std::string hash = sha256(secret);
   const auto found = known_.find(name);

@@ -1,4 +1,5 @@
-// What stands in an HTTP request, and how an answer is laid out, in each of AWS's protocols. No waiting, no state.
+// What stands in an HTTP request, and how an answer is laid out, in each of AWS's protocols. No waiting, no
+// state.
 #pragma once
 
 #include <string>
@@ -20,8 +21,8 @@ struct Route {
   const model::OperationName* operation = nullptr;
   std::string operation_name;
   Wire wire = Wire::json;
-  std::string json_version;   // "1.1"
-  model::Params params;       // of query and ec2
+  std::string json_version;  // "1.1"
+  model::Params params;      // of query and ec2
 };
 
 // By X-Amz-Target, or by the service that the signature's scope names. Null: nothing here says which service.
@@ -30,7 +31,8 @@ const model::Service* service_of(const net::Request& request, const Signature* s
 Result<Route> route(const net::Request& request, const model::Service* service, std::string_view body);
 
 // Reads and checks the request of an operation into a fresh struct; faults in the words of the service.
-Result<void> decode(const Route& route, const model::Operation& operation, std::string_view body, void* request);
+Result<void> decode(const Route& route, const model::Operation& operation, std::string_view body,
+                    void* request);
 net::Response encode(const Route& route, const model::Operation& operation, const void* response,
                      const std::string& request_id);
 // `route.service` may be null.

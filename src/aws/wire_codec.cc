@@ -27,9 +27,11 @@ std::string_view constraint_code(const Route& route) {
 }
 
 Error as_fault(const Route& route, Error error) {
-  if (error.code == model::kConstraint) return fault(std::string(constraint_code(route)), std::move(error.message), 400);
+  if (error.code == model::kConstraint)
+    return fault(std::string(constraint_code(route)), std::move(error.message), 400);
   if (error.code == model::kMalformed) {
-    return fault(route.wire == Wire::json ? "SerializationException" : "MalformedInput", std::move(error.message), 400);
+    return fault(route.wire == Wire::json ? "SerializationException" : "MalformedInput",
+                 std::move(error.message), 400);
   }
   return fault(std::move(error.code), std::move(error.message), 400);
 }
@@ -96,7 +98,8 @@ std::string error_xml(const Route& route, std::string_view code, std::string_vie
     xml_member(out, "RequestID", request_id);
     return out + "</Response>";
   }
-  if (route.wire == Wire::rest_xml && route.service != nullptr && std::string_view(route.service->name) == "s3") {
+  if (route.wire == Wire::rest_xml && route.service != nullptr &&
+      std::string_view(route.service->name) == "s3") {
     out += "<Error>";
     xml_member(out, "Code", code);
     xml_member(out, "Message", message);
@@ -136,18 +139,25 @@ std::string wire_code(const Route& route, const Error& error) {
   return json ? shape->name : shape->code;
 }
 
-Result<void> decode(const Route& route, const model::Operation& operation, std::string_view body, void* request) {
+Result<void> decode(const Route& route, const model::Operation& operation, std::string_view body,
+                    void* request) {
   const bool ec2 = route.wire == Wire::ec2;
   model::Check check(ec2 ? model::Check::Style::ec2 : model::Check::Style::coral);
   Result<void> read;
   switch (route.wire) {
-    case Wire::json: read = model::read_json(body.empty() ? "{}" : body, *operation.input, request, &check); break;
+    case Wire::json:
+      read = model::read_json(body.empty() ? "{}" : body, *operation.input, request, &check);
+      break;
     case Wire::query:
-    case Wire::ec2: read = model::read_query(route.params, *operation.input, request, ec2, &check); break;
+    case Wire::ec2:
+      read = model::read_query(route.params, *operation.input, request, ec2, &check);
+      break;
     case Wire::rest_xml:
     case Wire::rest_json:
-      return fault("NotImplemented", fmt::format("{}.{}: the protocol of this service is not implemented",
-                                                 route.service->name, operation.name), 501);
+      return fault("NotImplemented",
+                   fmt::format("{}.{}: the protocol of this service is not implemented", route.service->name,
+                               operation.name),
+                   501);
   }
   if (read) {
     model::validate(*operation.input, request, check);
@@ -173,8 +183,10 @@ net::Response encode(const Route& route, const model::Operation& operation, cons
     out += fmt::format("<{}Response xmlns=\"{}/\">", operation.name, route.service->xml_namespace);
     xml_member(out, "requestId", request_id);
     // An operation that answers nothing still says so.
-    if (operation.output == &model::kEmptyType) out += "<return>true</return>";
-    else model::write_xml_members(out, *operation.output, value);
+    if (operation.output == &model::kEmptyType)
+      out += "<return>true</return>";
+    else
+      model::write_xml_members(out, *operation.output, value);
     out += fmt::format("</{}Response>", operation.name);
     return response;
   }
@@ -195,16 +207,19 @@ net::Response encode_error(const Route& route, const Error& error, const std::st
   response.status = status_of(route, error);
   common_headers(response, route, request_id);
   const std::string code = wire_code(route, error);
-  std::string message = error.fault ? error.message
-                                    : "The request processing has failed because of an unknown error, exception or failure.";
+  std::string message =
+      error.fault ? error.message
+                  : "The request processing has failed because of an unknown error, exception or failure.";
   if (route.wire == Wire::ec2 && code == "UnauthorizedOperation") {
     message = "You are not authorized to perform this operation. " + message;
     if (!error.extra.empty()) message += " Encoded authorization failure message: " + error.extra;
   }
-  if (route.wire == Wire::ec2 && code == "AuthFailure") message = "AWS was not able to validate the provided access credentials";
+  if (route.wire == Wire::ec2 && code == "AuthFailure")
+    message = "AWS was not able to validate the provided access credentials";
   if (route.wire == Wire::json || route.wire == Wire::rest_json) {
     response.headers.add("Content-Type", route.wire == Wire::json
-                                             ? "application/x-amz-json-" + (route.json_version.empty() ? "1.1" : route.json_version)
+                                             ? "application/x-amz-json-" +
+                                                   (route.json_version.empty() ? "1.1" : route.json_version)
                                              : "application/json");
     response.headers.add("x-amzn-ErrorType", code);
     response.body = "{\"__type\":";

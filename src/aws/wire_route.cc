@@ -31,7 +31,8 @@ const model::Service* by_action(const model::Params& params) {
   const std::string* version = params.find("Version");
   if (action == nullptr || version == nullptr) return nullptr;
   for (const model::Service* service : model::services()) {
-    if (*version == service->api_version && model::find_operation(*service, *action) != nullptr) return service;
+    if (*version == service->api_version && model::find_operation(*service, *action) != nullptr)
+      return service;
   }
   return nullptr;
 }
@@ -58,7 +59,8 @@ int fit(const model::OperationName& operation, const net::Request& request) {
     if (literal.empty()) continue;
     bool found = false;
     for (const std::string_view given : split(request.raw_query(), '&')) {
-      found = found || given == literal || (literal.find('=') == std::string_view::npos && given.substr(0, given.find('=')) == literal);
+      found = found || given == literal ||
+              (literal.find('=') == std::string_view::npos && given.substr(0, given.find('=')) == literal);
     }
     if (!found) return -1;
     score += 100;
@@ -91,24 +93,29 @@ Result<Route> rest_route(Route out, const net::Request& request) {
       out.operation = &out.service->operations[i];
     }
   }
-  if (out.operation != nullptr) out.operation_name = out.operation->name;
-  else out.operation_name = request.method + " " + std::string(request.raw_path());
+  if (out.operation != nullptr)
+    out.operation_name = out.operation->name;
+  else
+    out.operation_name = request.method + " " + std::string(request.raw_path());
   return out;
 }
 
 Result<Route> query_route(Route out, const net::Request& request, std::string_view body) {
-  const bool form = iequals(std::string_view(request.headers.get("Content-Type")).substr(0, kForm.size()), kForm);
+  const bool form =
+      iequals(std::string_view(request.headers.get("Content-Type")).substr(0, kForm.size()), kForm);
   auto params = model::Params::parse(request.raw_query(), form || request.method == "POST" ? body : "");
   if (!params) return fault("MalformedInput", std::move(params.error().message), 400);
   out.params = std::move(params).value();
   if (out.service == nullptr) {
     out.service = by_action(out.params);
-    if (out.service == nullptr) return fault("MissingAuthenticationToken", "Request is missing Authentication Token", 403);
+    if (out.service == nullptr)
+      return fault("MissingAuthenticationToken", "Request is missing Authentication Token", 403);
   }
   if (is_rest(*out.service)) return rest_route(std::move(out), request);
   out.wire = (out.service->protocols & model::kEc2) != 0 ? Wire::ec2 : Wire::query;
   const std::string* action = out.params.find("Action");
-  if (action == nullptr) return fault("MissingAction", "The request is missing an action or a required parameter.", 400);
+  if (action == nullptr)
+    return fault("MissingAction", "The request is missing an action or a required parameter.", 400);
   out.operation_name = *action;
   out.operation = model::find_operation(*out.service, *action);
   return out;

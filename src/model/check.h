@@ -1,5 +1,5 @@
-// What is wrong with a message, in AWS's words. Readers report members that are missing or malformed; validate()
-// walks a struct and reports every constraint of the model that it breaks.
+// What is wrong with a message, in AWS's words. Readers report members that are missing or malformed;
+// validate() walks a struct and reports every constraint of the model that it breaks.
 #pragma once
 
 #include <string>
@@ -22,7 +22,9 @@ class Check {
   explicit Check(Style style = Style::coral) : style_(style) {}
 
   // The place in the message: members by their wire name, then elements by their index from 1.
-  void enter(const char* member) { path_.push_back({member, 0, {}}); }
+  void enter(const Field& field) {
+    path_.push_back({style_ == Style::ec2 ? field.query_wire : field.name, 0, {}});
+  }
   void enter(size_t index) { path_.push_back({nullptr, index, {}}); }
   void enter(std::string_view key) { path_.push_back({nullptr, 0, key}); }
   void leave() { path_.pop_back(); }
@@ -42,17 +44,21 @@ class Check {
     std::string_view key;
   };
   std::string path(const char* last) const;
+  bool below_absent(std::string_view place) const;
 
   Style style_;
   std::vector<Step> path_;
   std::vector<std::string> problems_;
+  std::vector<std::string> absent_;  // nothing more is said about what is not there
   std::string ec2_code_;
 };
 
 class Entered {
  public:
   template <class Where>
-  Entered(Check& check, Where where) : check_(check) { check_.enter(where); }
+  Entered(Check& check, const Where& where) : check_(check) {
+    check_.enter(where);
+  }
   ~Entered() { check_.leave(); }
 
  private:

@@ -17,27 +17,35 @@ using Token = JsonText::Token;
 
 std::string_view token_name(Token token) {
   switch (token) {
-    case Token::string: return "STRING_VALUE";
-    case Token::number: return "NUMBER_VALUE";
-    case Token::boolean: return "TRUE_VALUE";
-    default: return "NULL_VALUE";
+    case Token::string:
+      return "STRING_VALUE";
+    case Token::number:
+      return "NUMBER_VALUE";
+    case Token::boolean:
+      return "TRUE_VALUE";
+    default:
+      return "NULL_VALUE";
   }
 }
 
 // As AWS's own services word it.
 Error wrong_kind(const JsonText& in, Token token, std::string_view wanted) {
   if (token == Token::bad) return in.fail("Unexpected end of input or character");
-  if (token == Token::object || token == Token::array) return in.fail("Start of structure or list found where not expected.");
+  if (token == Token::object || token == Token::array)
+    return in.fail("Start of structure or list found where not expected.");
   return in.fail(std::string(token_name(token)) + " can not be converted to " + std::string(wanted));
 }
 
 enum class Names { wire, model };
 
-const char* name_of(const Field& field, Names names) { return names == Names::wire ? field.wire : field.name; }
+const char* name_of(const Field& field, Names names) {
+  return names == Names::wire ? field.wire : field.name;
+}
 
 const Field* find_field(const Type& type, std::string_view key, size_t expected, Names names) {
   // Clients mostly send members in the model's order: look at the next one first.
-  if (expected < type.field_count && key == name_of(type.fields[expected], names)) return &type.fields[expected];
+  if (expected < type.field_count && key == name_of(type.fields[expected], names))
+    return &type.fields[expected];
   for (uint16_t i = 0; i < type.field_count; ++i) {
     if (key == name_of(type.fields[i], names)) return &type.fields[i];
   }
@@ -57,9 +65,12 @@ class Reader {
   Result<void> value(const Type& type, void* out) {
     const Token token = in_.peek();
     switch (type.kind) {
-      case Kind::structure: return structure(type, out, token);
-      case Kind::list: return list(type, out, token);
-      case Kind::map: return map(type, out, token);
+      case Kind::structure:
+        return structure(type, out, token);
+      case Kind::list:
+        return list(type, out, token);
+      case Kind::map:
+        return map(type, out, token);
       case Kind::string:
         if (token != Token::string) return wrong_kind(in_, token, "a String");
         *static_cast<std::string*>(out) = TRY(in_.string());
@@ -90,7 +101,8 @@ class Reader {
       case Kind::float64:
         *static_cast<double*>(out) = TRY(real(token, "a Double"));
         return {};
-      case Kind::timestamp: return timestamp(out, token);
+      case Kind::timestamp:
+        return timestamp(out, token);
       case Kind::document: {
         const auto text = TRY(in_.skip());
         auto parsed = json::parse(text);
@@ -124,7 +136,7 @@ class Reader {
       }
       if (seen[index]) return in_.fail("Repeated member " + key);
       seen.set(index);
-      if (check_ != nullptr) check_->enter(field->name);
+      if (check_ != nullptr) check_->enter(*field);
       auto read = value(*field->type, make_member(*field, out));
       if (check_ != nullptr) check_->leave();
       TRY(std::move(read));
@@ -221,7 +233,8 @@ class Reader {
       return {};
     }
     const auto seconds = TRY(real(token, "milliseconds since epoch"));
-    if (!(std::fabs(seconds) < 1e13)) return in_.fail("NUMBER_VALUE can not be converted to milliseconds since epoch");
+    if (!(std::fabs(seconds) < 1e13))
+      return in_.fail("NUMBER_VALUE can not be converted to milliseconds since epoch");
     *static_cast<Millis*>(out) = std::llround(seconds * 1000);
     return {};
   }
@@ -237,24 +250,32 @@ class Writer {
 
   void value(const Type& type, const void* v) {
     switch (type.kind) {
-      case Kind::structure: return structure(type, v);
-      case Kind::list: return list(type, v);
-      case Kind::map: return map(type, v);
-      case Kind::string: return json::append_string(out_, *static_cast<const std::string*>(v));
+      case Kind::structure:
+        return structure(type, v);
+      case Kind::list:
+        return list(type, v);
+      case Kind::map:
+        return map(type, v);
+      case Kind::string:
+        return json::append_string(out_, *static_cast<const std::string*>(v));
       case Kind::blob:
         out_ += '"';
         out_ += base64(*static_cast<const std::string*>(v));
         out_ += '"';
         return;
-      case Kind::float64: return append_json_number(out_, *static_cast<const double*>(v));
-      case Kind::timestamp: return time(*static_cast<const Millis*>(v), type.time);
-      default: append_scalar(out_, type, v);
+      case Kind::float64:
+        return append_json_number(out_, *static_cast<const double*>(v));
+      case Kind::timestamp:
+        return time(*static_cast<const Millis*>(v), type.time);
+      default:
+        append_scalar(out_, type, v);
     }
   }
 
  private:
   void time(Millis t, TimeFormat format) {
-    append_time(out_, t, names_ == Names::model ? TimeFormat::unix_seconds : format, TimeFormat::unix_seconds, true);
+    append_time(out_, t, names_ == Names::model ? TimeFormat::unix_seconds : format, TimeFormat::unix_seconds,
+                true);
   }
 
   void structure(const Type& type, const void* v) {
@@ -269,8 +290,10 @@ class Writer {
       first = false;
       json::append_string(out_, name_of(field, names_));
       out_ += ':';
-      if (field.type->kind == Kind::timestamp) time(*static_cast<const Millis*>(member), field.time);
-      else value(*field.type, member);
+      if (field.type->kind == Kind::timestamp)
+        time(*static_cast<const Millis*>(member), field.time);
+      else
+        value(*field.type, member);
     }
     out_ += '}';
   }
@@ -286,16 +309,21 @@ class Writer {
   }
 
   void map(const Type& type, const void* v) {
-    struct Context { Writer& writer; const Type& element; bool first; } context{*this, *type.element, true};
+    struct Context {
+      Writer& writer;
+      const Type& element;
+      bool first;
+    } context{*this, *type.element, true};
     out_ += '{';
-    static_cast<const MapAccess*>(type.container)->each(v, &context, [](void* p, const std::string& key, const void* e) {
-      auto& c = *static_cast<Context*>(p);
-      if (!c.first) c.writer.out_ += ',';
-      c.first = false;
-      json::append_string(c.writer.out_, key);
-      c.writer.out_ += ':';
-      c.writer.value(c.element, e);
-    });
+    static_cast<const MapAccess*>(type.container)
+        ->each(v, &context, [](void* p, const std::string& key, const void* e) {
+          auto& c = *static_cast<Context*>(p);
+          if (!c.first) c.writer.out_ += ',';
+          c.first = false;
+          json::append_string(c.writer.out_, key);
+          c.writer.out_ += ':';
+          c.writer.value(c.element, e);
+        });
     out_ += '}';
   }
 
@@ -314,7 +342,9 @@ Result<void> read_json(std::string_view text, const Type& type, void* out, Check
   return read(text, type, out, Names::wire, check);
 }
 
-void write_json(std::string& out, const Type& type, const void* value) { Writer(out, Names::wire).value(type, value); }
+void write_json(std::string& out, const Type& type, const void* value) {
+  Writer(out, Names::wire).value(type, value);
+}
 
 Result<void> read_json_value(const json::Value& value, const Type& type, void* out, Check* check) {
   return read(value.is_null() ? "{}" : json::print(value), type, out, Names::model, check);

@@ -52,21 +52,30 @@ Error JsonText::fail(std::string_view what) const {
 }
 
 void JsonText::blanks() {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) ++at_;
+  while (at_ < text_.size() &&
+         (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+    ++at_;
 }
 
 JsonText::Token JsonText::peek() {
   blanks();
   if (at_ >= text_.size()) return Token::bad;
   switch (text_[at_]) {
-    case '{': return Token::object;
-    case '[': return Token::array;
-    case '"': return Token::string;
+    case '{':
+      return Token::object;
+    case '[':
+      return Token::array;
+    case '"':
+      return Token::string;
     case 't':
-    case 'f': return Token::boolean;
-    case 'n': return Token::null;
-    case '-': return Token::number;
-    default: return text_[at_] >= '0' && text_[at_] <= '9' ? Token::number : Token::bad;
+    case 'f':
+      return Token::boolean;
+    case 'n':
+      return Token::null;
+    case '-':
+      return Token::number;
+    default:
+      return text_[at_] >= '0' && text_[at_] <= '9' ? Token::number : Token::bad;
   }
 }
 
@@ -120,7 +129,9 @@ Result<void> JsonText::string_into(std::string& out) {
   ++at_;  // the quote
   for (;;) {
     const size_t start = at_;
-    while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\' && static_cast<uint8_t>(text_[at_]) >= 0x20) ++at_;
+    while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\' &&
+           static_cast<uint8_t>(text_[at_]) >= 0x20)
+      ++at_;
     out.append(text_, start, at_ - start);
     if (at_ >= text_.size()) return fail("Unterminated string");
     if (text_[at_] == '"') {
@@ -133,12 +144,24 @@ Result<void> JsonText::string_into(std::string& out) {
     switch (escape) {
       case '"':
       case '\\':
-      case '/': out += escape; break;
-      case 'b': out += '\b'; break;
-      case 'f': out += '\f'; break;
-      case 'n': out += '\n'; break;
-      case 'r': out += '\r'; break;
-      case 't': out += '\t'; break;
+      case '/':
+        out += escape;
+        break;
+      case 'b':
+        out += '\b';
+        break;
+      case 'f':
+        out += '\f';
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 't':
+        out += '\t';
+        break;
       case 'u': {
         int64_t code = four_digits(text_, at_);
         if (code < 0 || (code >= 0xdc00 && code <= 0xdfff)) return fail("A wrong \\u escape");
@@ -152,7 +175,8 @@ Result<void> JsonText::string_into(std::string& out) {
         append_utf8(out, static_cast<uint32_t>(code));
         break;
       }
-      default: return fail("A wrong escape in a string");
+      default:
+        return fail("A wrong escape in a string");
     }
   }
 }
@@ -204,10 +228,18 @@ Result<std::string_view> JsonText::skip() {
   const size_t start = at_;
   std::string scratch;
   switch (token) {
-    case Token::string: TRY(string_into(scratch)); break;
-    case Token::number: TRY(number()); break;
-    case Token::boolean: TRY(boolean()); break;
-    case Token::null: TRY(null()); break;
+    case Token::string:
+      TRY(string_into(scratch));
+      break;
+    case Token::number:
+      TRY(number());
+      break;
+    case Token::boolean:
+      TRY(boolean());
+      break;
+    case Token::null:
+      TRY(null());
+      break;
     case Token::object: {
       TRY(open_object());
       for (bool first = true;; first = false) {
@@ -226,7 +258,8 @@ Result<std::string_view> JsonText::skip() {
       }
       break;
     }
-    case Token::bad: return fail(at_ >= text_.size() ? "Unexpected end of input" : "Unexpected character");
+    case Token::bad:
+      return fail(at_ >= text_.size() ? "Unexpected end of input" : "Unexpected character");
   }
   return text_.substr(start, at_ - start);
 }

@@ -19,7 +19,7 @@ class JsonText {
   Result<std::string_view> number();  // its text
   Result<bool> boolean();
   Result<void> null();
-  Result<std::string_view> skip();    // a value of any kind; its text
+  Result<std::string_view> skip();  // a value of any kind; its text
 
   // Objects: open, then member() until it says false (the key is then in `key`, the value follows).
   Result<void> open_object() { return open('{'); }

@@ -21,8 +21,10 @@ bool matches(const Pattern& pattern, std::string_view text) {
   if (known == nullptr) {
     auto* made = new RE2(pattern.re2, options());  // kept for the life of the process
     CHECK(made->ok());                             // a test compiles every one of them
-    if (pattern.compiled.compare_exchange_strong(known, made, std::memory_order_acq_rel)) known = made;
-    else delete made;
+    if (pattern.compiled.compare_exchange_strong(known, made, std::memory_order_acq_rel))
+      known = made;
+    else
+      delete made;
   }
   return RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *static_cast<const RE2*>(known));
 }

@@ -40,15 +40,18 @@ Result<Params> Params::parse(std::string_view form, std::string_view more) {
       if (out.pairs_.size() == kMaxParams) return malformed("too many parameters");
       const size_t equals = pair.find('=');
       auto name = percent_decode(pair.substr(0, equals), true);
-      auto value = percent_decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
-      if (!name || !value || !valid_utf8(*name) || !valid_utf8(*value)) return malformed("a parameter that is not well encoded");
+      auto value = percent_decode(
+          equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
+      if (!name || !value || !valid_utf8(*name) || !valid_utf8(*value))
+        return malformed("a parameter that is not well encoded");
       out.pairs_.push_back({std::move(name).value(), std::move(value).value()});
     }
   }
   std::sort(out.pairs_.begin(), out.pairs_.end(),
             [](const Pair& a, const Pair& b) { return compare(a.name, b.name) < 0; });
   for (size_t i = 1; i < out.pairs_.size(); ++i) {
-    if (out.pairs_[i].name == out.pairs_[i - 1].name) return malformed("repeated parameter " + out.pairs_[i].name);
+    if (out.pairs_[i].name == out.pairs_[i - 1].name)
+      return malformed("repeated parameter " + out.pairs_[i].name);
   }
   return out;
 }
@@ -67,10 +70,11 @@ Params::Node Params::Node::child(std::string_view name) const {
   };
   const auto begin = params_->pairs_.begin() + static_cast<ptrdiff_t>(first_);
   const auto end = params_->pairs_.begin() + static_cast<ptrdiff_t>(last_);
-  const auto from = std::partition_point(begin, end, [&](const Pair& p) { return compare(rest(p), name) < 0; });
+  const auto from =
+      std::partition_point(begin, end, [&](const Pair& p) { return compare(rest(p), name) < 0; });
   const auto to = std::partition_point(from, end, [&](const Pair& p) { return below(rest(p), name); });
-  return {params_, static_cast<size_t>(from - params_->pairs_.begin()), static_cast<size_t>(to - params_->pairs_.begin()),
-          prefix_ + name.size() + 1};
+  return {params_, static_cast<size_t>(from - params_->pairs_.begin()),
+          static_cast<size_t>(to - params_->pairs_.begin()), prefix_ + name.size() + 1};
 }
 
 Params::Node Params::Node::child(size_t index) const {
@@ -94,7 +98,7 @@ class Reader {
         if (field.required && check_ != nullptr) check_->missing(field);
         continue;
       }
-      if (check_ != nullptr) check_->enter(ec2_ ? field.query_wire : field.name);
+      if (check_ != nullptr) check_->enter(field);
       auto read = value(child, *field.type, make_member(field, out), field.flattened, field.time);
       if (check_ != nullptr) check_->leave();
       TRY(std::move(read));
@@ -106,10 +110,14 @@ class Reader {
  private:
   Result<void> value(Params::Node node, const Type& type, void* out, bool flattened, TimeFormat time) {
     switch (type.kind) {
-      case Kind::structure: return structure(node, type, out);
-      case Kind::list: return list(node, type, out, flattened || type.flattened || ec2_);
-      case Kind::map: return map(node, type, out, flattened || type.flattened);
-      default: break;
+      case Kind::structure:
+        return structure(node, type, out);
+      case Kind::list:
+        return list(node, type, out, flattened || type.flattened || ec2_);
+      case Kind::map:
+        return map(node, type, out, flattened || type.flattened);
+      default:
+        break;
     }
     const std::string* text = node.text();
     if (text == nullptr) return malformed("a simple value was expected");
@@ -164,7 +172,8 @@ class Writer {
     for (uint16_t i = 0; i < type.field_count; ++i) {
       const Field& field = type.fields[i];
       const void* member = member_of(field, v);
-      if (member != nullptr) value(prefix + field.query_wire, *field.type, member, field.flattened, field.time);
+      if (member != nullptr)
+        value(prefix + field.query_wire, *field.type, member, field.flattened, field.time);
     }
   }
 
@@ -190,14 +199,20 @@ class Writer {
       return;
     }
     if (type.kind == Kind::map) {
-      struct Context { Writer& writer; std::string base; const Type& type; size_t index; };
+      struct Context {
+        Writer& writer;
+        std::string base;
+        const Type& type;
+        size_t index;
+      };
       Context context{*this, name + (flattened ? "." : ".entry."), type, 0};
-      static_cast<const MapAccess*>(type.container)->each(v, &context, [](void* p, const std::string& key, const void* e) {
-        auto& c = *static_cast<Context*>(p);
-        const std::string entry = c.base + std::to_string(++c.index) + ".";
-        c.writer.pair(entry + c.type.key_name, key);
-        c.writer.value(entry + c.type.element_name, *c.type.element, e, false, TimeFormat::by_protocol);
-      });
+      static_cast<const MapAccess*>(type.container)
+          ->each(v, &context, [](void* p, const std::string& key, const void* e) {
+            auto& c = *static_cast<Context*>(p);
+            const std::string entry = c.base + std::to_string(++c.index) + ".";
+            c.writer.pair(entry + c.type.key_name, key);
+            c.writer.value(entry + c.type.element_name, *c.type.element, e, false, TimeFormat::by_protocol);
+          });
       return;
     }
     std::string text;

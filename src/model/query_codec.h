@@ -23,7 +23,7 @@ class Params {
   class Node {
    public:
     bool exists() const { return first_ != last_; }
-    const std::string* text() const;              // of the parameter of exactly this name
+    const std::string* text() const;  // of the parameter of exactly this name
     Node child(std::string_view name) const;
     Node child(size_t index) const;
 

@@ -52,29 +52,45 @@ void append_time(std::string& out, Millis time, TimeFormat format, TimeFormat fa
 
 void append_scalar(std::string& out, const Type& type, const void* value, TimeFormat time) {
   switch (type.kind) {
-    case Kind::string: out += *static_cast<const std::string*>(value); return;
-    case Kind::blob: out += base64(*static_cast<const std::string*>(value)); return;
-    case Kind::boolean: out += *static_cast<const bool*>(value) ? "true" : "false"; return;
-    case Kind::int32: return append_number(out, *static_cast<const int32_t*>(value));
-    case Kind::int64: return append_number(out, *static_cast<const int64_t*>(value));
+    case Kind::string:
+      out += *static_cast<const std::string*>(value);
+      return;
+    case Kind::blob:
+      out += base64(*static_cast<const std::string*>(value));
+      return;
+    case Kind::boolean:
+      out += *static_cast<const bool*>(value) ? "true" : "false";
+      return;
+    case Kind::int32:
+      return append_number(out, *static_cast<const int32_t*>(value));
+    case Kind::int64:
+      return append_number(out, *static_cast<const int64_t*>(value));
     case Kind::float64: {
       const double number = *static_cast<const double*>(value);
-      if (std::isnan(number)) out += "NaN";
-      else if (std::isinf(number)) out += number > 0 ? "Infinity" : "-Infinity";
-      else append_number(out, number);
+      if (std::isnan(number))
+        out += "NaN";
+      else if (std::isinf(number))
+        out += number > 0 ? "Infinity" : "-Infinity";
+      else
+        append_number(out, number);
       return;
     }
     case Kind::timestamp:
-      return append_time(out, *static_cast<const Millis*>(value), time == TimeFormat::by_protocol ? type.time : time,
-                         TimeFormat::iso8601);
-    case Kind::document: out += json::print(*static_cast<const json::Value*>(value)); return;
-    default: return;
+      return append_time(out, *static_cast<const Millis*>(value),
+                         time == TimeFormat::by_protocol ? type.time : time, TimeFormat::iso8601);
+    case Kind::document:
+      out += json::print(*static_cast<const json::Value*>(value));
+      return;
+    default:
+      return;
   }
 }
 
 Result<void> read_scalar(std::string_view text, const Type& type, void* out, TimeFormat time) {
   switch (type.kind) {
-    case Kind::string: *static_cast<std::string*>(out) = text; return {};
+    case Kind::string:
+      *static_cast<std::string*>(out) = text;
+      return {};
     case Kind::blob: {
       auto bytes = unbase64(text);
       if (!bytes) return malformed(text, "base64");
@@ -85,14 +101,20 @@ Result<void> read_scalar(std::string_view text, const Type& type, void* out, Tim
       if (!iequals(text, "true") && !iequals(text, "false")) return malformed(text, "a boolean");
       *static_cast<bool*>(out) = iequals(text, "true");
       return {};
-    case Kind::int32: return read_number<int32_t>(text, out, "an integer");
-    case Kind::int64: return read_number<int64_t>(text, out, "a long");
+    case Kind::int32:
+      return read_number<int32_t>(text, out, "an integer");
+    case Kind::int64:
+      return read_number<int64_t>(text, out, "a long");
     case Kind::float64: {
       auto& number = *static_cast<double*>(out);
-      if (text == "NaN") number = std::numeric_limits<double>::quiet_NaN();
-      else if (text == "Infinity") number = std::numeric_limits<double>::infinity();
-      else if (text == "-Infinity") number = -std::numeric_limits<double>::infinity();
-      else return read_number<double>(text, out, "a double");
+      if (text == "NaN")
+        number = std::numeric_limits<double>::quiet_NaN();
+      else if (text == "Infinity")
+        number = std::numeric_limits<double>::infinity();
+      else if (text == "-Infinity")
+        number = -std::numeric_limits<double>::infinity();
+      else
+        return read_number<double>(text, out, "a double");
       return {};
     }
     case Kind::timestamp: {
@@ -117,7 +139,8 @@ Result<void> read_scalar(std::string_view text, const Type& type, void* out, Tim
       *static_cast<json::Value*>(out) = std::move(parsed).value();
       return {};
     }
-    default: return malformed(text, "a scalar");
+    default:
+      return malformed(text, "a scalar");
   }
 }
 

@@ -10,9 +10,11 @@
 namespace bastide::model {
 
 // Strings, base64 of blobs, true and false, numbers, times in ISO 8601 unless the type says otherwise.
-void append_scalar(std::string& out, const Type& type, const void* value, TimeFormat time = TimeFormat::by_protocol);
+void append_scalar(std::string& out, const Type& type, const void* value,
+                   TimeFormat time = TimeFormat::by_protocol);
 // "Malformed" where the text is none of its kind.
-Result<void> read_scalar(std::string_view text, const Type& type, void* out, TimeFormat time = TimeFormat::by_protocol);
+Result<void> read_scalar(std::string_view text, const Type& type, void* out,
+                         TimeFormat time = TimeFormat::by_protocol);
 
 // `quoted`: in JSON, where a text time stands in quotes.
 void append_time(std::string& out, Millis time, TimeFormat format, TimeFormat fallback, bool quoted = false);

@@ -4,9 +4,25 @@
 
 namespace bastide::model {
 
-constinit const Type kEmptyType{Kind::structure, false,   false,   false,   false,   TimeFormat::by_protocol, 0,
-                                0,               "Empty", nullptr, nullptr, nullptr, nullptr,                 nullptr,
-                                nullptr,         nullptr, nullptr, INT64_MIN, INT64_MAX};
+constinit const Type kEmptyType{Kind::structure,
+                                false,
+                                false,
+                                false,
+                                false,
+                                TimeFormat::by_protocol,
+                                0,
+                                0,
+                                "Empty",
+                                nullptr,
+                                nullptr,
+                                nullptr,
+                                nullptr,
+                                nullptr,
+                                nullptr,
+                                nullptr,
+                                nullptr,
+                                INT64_MIN,
+                                INT64_MAX};
 
 const Service* find_service(std::string_view name) {
   for (const Service* service : services()) {

@@ -49,12 +49,24 @@ class Box {
   std::unique_ptr<T> p_;
 };
 
-enum class Kind : uint8_t { string, blob, boolean, int32, int64, float64, timestamp, structure, list, map, document };
+enum class Kind : uint8_t {
+  string,
+  blob,
+  boolean,
+  int32,
+  int64,
+  float64,
+  timestamp,
+  structure,
+  list,
+  map,
+  document
+};
 enum class TimeFormat : uint8_t { by_protocol, unix_seconds, iso8601, http_date };
 enum class Place : uint8_t { body, uri, query, header, headers, status };  // headers: a map, by prefix
 
-// How the codec reaches a member: makes it present, or finds it (null where it is absent). A required member is a
-// plain T and has none.
+// How the codec reaches a member: makes it present, or finds it (null where it is absent). A required member
+// is a plain T and has none.
 struct Access {
   void* (*emplace)(void*);
   const void* (*get)(const void*);
@@ -67,12 +79,13 @@ struct ListAccess {
 struct MapAccess {
   void* (*put)(void*, std::string_view key);
   size_t (*size)(const void*);
-  void (*each)(const void*, void* context, void (*visit)(void* context, const std::string& key, const void* value));
+  void (*each)(const void*, void* context,
+               void (*visit)(void* context, const std::string& key, const void* value));
 };
 
 // A regular expression of the model, in RE2's syntax; compiled at its first use and kept.
 struct Pattern {
-  const char* text;     // as AWS writes it: for messages
+  const char* text;  // as AWS writes it: for messages
   const char* re2;
   mutable std::atomic<const void*> compiled{nullptr};
 };
@@ -84,16 +97,16 @@ struct Field {
   const char* wire;        // JSON and XML name; header or query parameter name
   const char* query_wire;  // name in query and ec2 requests
   const Type* type;
-  const Access* access;    // null: a plain member
+  const Access* access;  // null: a plain member
   uint32_t offset;
   Place place;
   TimeFormat time;
   bool required;
-  bool payload;            // this member alone is the body
-  bool attribute;          // an XML attribute
+  bool payload;    // this member alone is the body
+  bool attribute;  // an XML attribute
   bool flattened;
   bool idempotency_token;
-  const char* xml_prefix;     // namespace prefix and URI that the element declares, or null
+  const char* xml_prefix;  // namespace prefix and URI that the element declares, or null
   const char* xml_namespace;
 };
 
@@ -108,14 +121,14 @@ struct Type {
   uint16_t enum_count;
   const char* name;
   const Field* fields;
-  const Type* element;          // of a list; the values of a map
+  const Type* element;  // of a list; the values of a map
   const Type* key;
-  const void* container;        // ListAccess or MapAccess
-  const char* element_name;     // XML and query name of a list's element, of a map's value
+  const void* container;     // ListAccess or MapAccess
+  const char* element_name;  // XML and query name of a list's element, of a map's value
   const char* key_name;
-  const char* const* enums;     // sorted by bytes
+  const char* const* enums;  // sorted by bytes
   const Pattern* pattern;
-  int64_t min;                  // length of strings, blobs, lists and maps; value of numbers
+  int64_t min;  // length of strings, blobs, lists and maps; value of numbers
   int64_t max;
 };
 
@@ -134,12 +147,12 @@ struct Operation {
   const char* uri;
   const Type* input;
   const Type* output;
-  const char* input_element;    // root element of a REST XML request, or null
+  const char* input_element;  // root element of a REST XML request, or null
   const char* input_namespace;
-  const char* result_wrapper;   // "AssumeRoleResult", or null
+  const char* result_wrapper;  // "AssumeRoleResult", or null
   const ErrorShape* const* errors;
   uint16_t error_count;
-  bool unsigned_allowed;        // the model says that it may come without a signature
+  bool unsigned_allowed;  // the model says that it may come without a signature
   std::shared_ptr<void> (*make_input)();
   std::shared_ptr<void> (*make_output)();
   const Service* service;
@@ -149,26 +162,26 @@ struct Operation {
 struct OperationName {
   const char* name;
   const char* method;
-  const char* uri;   // empty in protocols without one
+  const char* uri;  // empty in protocols without one
   const Operation* implemented;
 };
 
 enum Protocol : uint8_t { kQuery = 1, kEc2 = 2, kJson = 4, kRestXml = 8, kRestJson = 16, kCbor = 32 };
 
 struct Service {
-  const char* name;             // "elbv2"
+  const char* name;  // "elbv2"
   uint8_t protocols;
-  const char* json_version;     // "1.1"
-  const char* target_prefix;    // "TrentService", or ""
+  const char* json_version;   // "1.1"
+  const char* target_prefix;  // "TrentService", or ""
   const char* api_version;
   const char* xml_namespace;
   const char* endpoint_prefix;  // "elasticloadbalancing"
   const char* signing_name;
   const char* service_id;
-  bool global;                  // one endpoint for all regions
+  bool global;                      // one endpoint for all regions
   const OperationName* operations;  // sorted by name
   uint16_t operation_count;
-  const ErrorShape* errors;         // sorted by code
+  const ErrorShape* errors;  // sorted by code
   uint16_t error_count;
 };
 
@@ -182,7 +195,9 @@ extern const Type kEmptyType;
 
 // What the generated tables point to.
 template <class T>
-std::shared_ptr<void> make_shared_of() { return std::make_shared<T>(); }
+std::shared_ptr<void> make_shared_of() {
+  return std::make_shared<T>();
+}
 template <class O>
 struct AccessOf {
   static void* emplace(void* p) { return &static_cast<O*>(p)->emplace(); }

@@ -41,32 +41,42 @@ void element(std::string& out, std::string_view name, const Type& type, const vo
              const char* prefix, const char* space, bool flattened);
 
 void map_entries(std::string& out, std::string_view entry, const Type& type, const void* value) {
-  struct Context { std::string& out; std::string_view entry; const Type& type; } context{out, entry, type};
-  static_cast<const MapAccess*>(type.container)->each(value, &context, [](void* p, const std::string& key, const void* v) {
-    auto& c = *static_cast<Context*>(p);
-    open_tag(c.out, c.entry);
-    c.out += '>';
-    open_tag(c.out, c.type.key_name);
-    c.out += '>';
-    append_xml_text(c.out, key);
-    close_tag(c.out, c.type.key_name);
-    element(c.out, c.type.element_name, *c.type.element, v, TimeFormat::by_protocol, nullptr, nullptr, false);
-    close_tag(c.out, c.entry);
-  });
+  struct Context {
+    std::string& out;
+    std::string_view entry;
+    const Type& type;
+  } context{out, entry, type};
+  static_cast<const MapAccess*>(type.container)
+      ->each(value, &context, [](void* p, const std::string& key, const void* v) {
+        auto& c = *static_cast<Context*>(p);
+        open_tag(c.out, c.entry);
+        c.out += '>';
+        open_tag(c.out, c.type.key_name);
+        c.out += '>';
+        append_xml_text(c.out, key);
+        close_tag(c.out, c.type.key_name);
+        element(c.out, c.type.element_name, *c.type.element, v, TimeFormat::by_protocol, nullptr, nullptr,
+                false);
+        close_tag(c.out, c.entry);
+      });
 }
 
 void content(std::string& out, const Type& type, const void* value, TimeFormat time) {
   switch (type.kind) {
-    case Kind::structure: return write_xml_members(out, type, value);
+    case Kind::structure:
+      return write_xml_members(out, type, value);
     case Kind::list: {
       const auto& access = *static_cast<const ListAccess*>(type.container);
       for (size_t i = 0, size = access.size(value); i < size; ++i) {
-        element(out, type.element_name, *type.element, access.at(value, i), TimeFormat::by_protocol, nullptr, nullptr, false);
+        element(out, type.element_name, *type.element, access.at(value, i), TimeFormat::by_protocol, nullptr,
+                nullptr, false);
       }
       return;
     }
-    case Kind::map: return map_entries(out, "entry", type, value);
-    default: text_of(out, type, value, time);
+    case Kind::map:
+      return map_entries(out, "entry", type, value);
+    default:
+      text_of(out, type, value, time);
   }
 }
 
@@ -98,7 +108,8 @@ class Reader {
 
   Result<void> value(const XmlNode& node, const Type& type, void* out, TimeFormat time) {
     switch (type.kind) {
-      case Kind::structure: return structure(node, type, out);
+      case Kind::structure:
+        return structure(node, type, out);
       case Kind::list: {
         const auto& access = *static_cast<const ListAccess*>(type.container);
         for (const XmlNode& child : node.children) TRY(push(child, type, access, out));
@@ -107,7 +118,8 @@ class Reader {
       case Kind::map:
         for (const XmlNode& child : node.children) TRY(entry(child, type, out));
         return {};
-      default: return read_scalar(type.kind == Kind::string ? node.text : trim(node.text), type, out, time);
+      default:
+        return read_scalar(type.kind == Kind::string ? node.text : trim(node.text), type, out, time);
     }
   }
 
@@ -117,7 +129,7 @@ class Reader {
       const Field& field = type.fields[i];
       if (field.place != Place::body) continue;
       bool found = false;
-      if (check_ != nullptr) check_->enter(field.name);
+      if (check_ != nullptr) check_->enter(field);
       auto read = member(node, field, out, found);
       if (check_ != nullptr) check_->leave();
       TRY(std::move(read));
@@ -147,8 +159,10 @@ class Reader {
       if (child.name != field.wire) continue;
       if (container == nullptr) container = make_member(field, out);
       found = true;
-      if (type.kind == Kind::map) TRY(entry(child, type, container));
-      else TRY(push(child, type, *static_cast<const ListAccess*>(type.container), container));
+      if (type.kind == Kind::map)
+        TRY(entry(child, type, container));
+      else
+        TRY(push(child, type, *static_cast<const ListAccess*>(type.container), container));
     }
     return {};
   }
@@ -164,7 +178,8 @@ class Reader {
   Result<void> entry(const XmlNode& node, const Type& type, void* out) {
     const XmlNode* key = node.child(type.key_name);
     const XmlNode* element = node.child(type.element_name);
-    if (key == nullptr || element == nullptr) return error(std::string(kMalformed), "XML: a map's entry without key or value");
+    if (key == nullptr || element == nullptr)
+      return error(std::string(kMalformed), "XML: a map's entry without key or value");
     void* at = static_cast<const MapAccess*>(type.container)->put(out, key->text);
     return value(*element, *type.element, at, TimeFormat::by_protocol);
   }
@@ -180,14 +195,16 @@ void write_xml_members(std::string& out, const Type& type, const void* value) {
     if (field.place != Place::body || field.attribute) continue;
     const void* member = member_of(field, value);
     if (member == nullptr) continue;
-    element(out, field.wire, *field.type, member, field.time, field.xml_prefix, field.xml_namespace, field.flattened);
+    element(out, field.wire, *field.type, member, field.time, field.xml_prefix, field.xml_namespace,
+            field.flattened);
   }
 }
 
 void write_xml_element(std::string& out, std::string_view name, const Type& type, const void* value,
                        std::string_view xml_namespace) {
   const std::string space(xml_namespace);
-  element(out, name, type, value, TimeFormat::by_protocol, nullptr, space.empty() ? nullptr : space.c_str(), false);
+  element(out, name, type, value, TimeFormat::by_protocol, nullptr, space.empty() ? nullptr : space.c_str(),
+          false);
 }
 
 Result<void> read_xml(const XmlNode& node, const Type& type, void* out, Check* check) {

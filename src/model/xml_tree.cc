@@ -13,8 +13,8 @@ constexpr size_t kMaxElements = 200'000;
 
 struct Building {
   XML_Parser parser = nullptr;
-  XmlNode root;                  // its only child is the document's element
-  std::vector<size_t> path;      // index of each open element in its parent
+  XmlNode root;              // its only child is the document's element
+  std::vector<size_t> path;  // index of each open element in its parent
   size_t elements = 0;
   const char* refused = nullptr;
 
@@ -39,7 +39,8 @@ void start(void* data, const char* name, const char** attributes) {
   const std::string_view full = name;
   const size_t colon = full.find(':');
   node.name = colon == std::string_view::npos ? full : full.substr(colon + 1);
-  for (; attributes[0] != nullptr; attributes += 2) node.attributes.emplace_back(attributes[0], attributes[1]);
+  for (; attributes[0] != nullptr; attributes += 2)
+    node.attributes.emplace_back(attributes[0], attributes[1]);
 }
 
 void end(void* data, const char*) { static_cast<Building*>(data)->path.pop_back(); }
@@ -69,8 +70,8 @@ std::string XmlNode::child_text(std::string_view wanted) const {
 
 Result<XmlNode> parse_xml(std::string_view bytes) {
   Building building;
-  const std::unique_ptr<std::remove_pointer_t<XML_Parser>, decltype(&XML_ParserFree)> parser(XML_ParserCreate("UTF-8"),
-                                                                                             &XML_ParserFree);
+  const std::unique_ptr<std::remove_pointer_t<XML_Parser>, decltype(&XML_ParserFree)> parser(
+      XML_ParserCreate("UTF-8"), &XML_ParserFree);
   if (parser == nullptr) return error("out of memory");
   building.parser = parser.get();
   XML_SetUserData(building.parser, &building);
@@ -78,10 +79,12 @@ Result<XmlNode> parse_xml(std::string_view bytes) {
   XML_SetCharacterDataHandler(building.parser, text);
   XML_SetStartDoctypeDeclHandler(building.parser, doctype);
   const auto status = XML_Parse(building.parser, bytes.data(), static_cast<int>(bytes.size()), 1);
-  if (building.refused != nullptr) return error(std::string(kMalformed), std::string("XML: ") + building.refused);
+  if (building.refused != nullptr)
+    return error(std::string(kMalformed), std::string("XML: ") + building.refused);
   if (status != XML_STATUS_OK) {
-    return error(std::string(kMalformed), fmt::format("XML: line {}: {}", XML_GetCurrentLineNumber(building.parser),
-                                                      XML_ErrorString(XML_GetErrorCode(building.parser))));
+    return error(std::string(kMalformed),
+                 fmt::format("XML: line {}: {}", XML_GetCurrentLineNumber(building.parser),
+                             XML_ErrorString(XML_GetErrorCode(building.parser))));
   }
   return std::move(building.root.children.front());
 }
@@ -89,17 +92,31 @@ Result<XmlNode> parse_xml(std::string_view bytes) {
 void append_xml_text(std::string& out, std::string_view text) {
   for (const char c : text) {
     switch (c) {
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '&': out += "&amp;"; break;
-      case '"': out += "&quot;"; break;
-      case '\r': out += "&#xD;"; break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\r':
+        out += "&#xD;";
+        break;
       case '\n':
-      case '\t': out += c; break;
+      case '\t':
+        out += c;
+        break;
       default:
         // XML 1.0 has no other control characters, not even escaped.
-        if (static_cast<uint8_t>(c) >= 0x20) out += c;
-        else out += "\xef\xbf\xbd";
+        if (static_cast<uint8_t>(c) >= 0x20)
+          out += c;
+        else
+          out += "\xef\xbf\xbd";
     }
   }
 }

@@ -12,8 +12,8 @@
 namespace bastide::model {
 
 struct XmlNode {
-  std::string name;  // without its prefix
-  std::string text;  // of this element alone
+  std::string name;                                             // without its prefix
+  std::string text;                                             // of this element alone
   std::vector<std::pair<std::string, std::string>> attributes;  // names as written, "xsi:type"
   std::vector<XmlNode> children;
 
