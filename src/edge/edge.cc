@@ -2,8 +2,11 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <thread>
+#include <vector>
 
 #include "base/log.h"
 #include "sys/file.h"
@@ -18,6 +21,20 @@ constexpr Millis kSweepEvery = 10 * kSecond;
 Result<void> enter_namespace(const sys::Fd& fd) {
   if (::setns(fd.get(), CLONE_NEWNET) != 0) return sys::system_error("setns to the targets' network");
   return {};
+}
+
+// From its start, wherever others who share the descriptor have read to.
+Result<std::string> read_snapshot(int fd) {
+  std::string out;
+  std::vector<char> buffer(64u << 10);
+  while (true) {
+    auto n = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(out.size()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return sys::system_error("read of a snapshot");
+    if (n == 0) return out;
+    if (out.size() + static_cast<size_t>(n) > internal::kMaxEdgeSnapshotBytes) return error("TooLarge", "the snapshot is too large");
+    out.append(buffer.data(), static_cast<size_t>(n));
+  }
 }
 
 std::string kept_path(const std::string& home) { return home + "/edge/snapshot.json"; }
@@ -41,7 +58,7 @@ Result<void> Edge::start() {
   // What serve kept is newer than what is on disk, or the same.
   std::string kept;
   if (options_.snapshot) {
-    auto text = sys::read_all(options_.snapshot.get(), internal::kMaxEdgeSnapshotBytes);
+    auto text = read_snapshot(options_.snapshot.get());
     if (text) kept = std::move(*text);
   }
   if (kept.empty() && !options_.home.empty()) {
@@ -95,7 +112,7 @@ Result<net::Message> Edge::answer(net::Message message) {
   net::Message out;
   if (kind == "snapshot") {
     if (message.fds.size() != 1) return error("Invalid", "a snapshot comes with one descriptor");
-    auto text = TRY(sys::read_all(message.fds[0].get(), internal::kMaxEdgeSnapshotBytes));
+    auto text = TRY(read_snapshot(message.fds[0].get()));
     auto number = TRY(apply(text, true));
     out.body = json::object({{"number", number}});
     return out;

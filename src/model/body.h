@@ -1,25 +1,23 @@
-// Generated structs as JSON bodies and back, by the model's member names: how a service keeps what it was
-// given, and answers from what it kept. Times are milliseconds; nothing is validated here (the codec did that
-// at the wire).
+// Requests and answers as JSON bodies, by the model's member names: how a service keeps what it was given, and answers
+// from what it kept. Times are seconds, as in every JSON of the models.
 #pragma once
 
 #include "base/json.h"
+#include "base/result.h"
+#include "model/json_codec.h"
 #include "model/type.h"
 
 namespace bastide::model {
 
-json::Value to_body(const Type& type, const void* value);
-// Members that the type does not have, or of another kind, are passed over.
-void from_body(const Type& type, const json::Value& body, void* value);
-
 template <class Op>
 json::Value request_body(const typename Op::Request& request) {
-  return to_body(*Op::operation.input, &request);
+  return write_json_value(*Op::operation.input, &request);
 }
+// Members that the answer does not have are passed over.
 template <class Op>
-typename Op::Response response_of(const json::Value& body) {
+Result<typename Op::Response> response_of(const json::Value& body) {
   typename Op::Response out;
-  from_body(*Op::operation.output, body, &out);
+  TRY(read_json_value(body, *Op::operation.output, &out, nullptr));
   return out;
 }
 

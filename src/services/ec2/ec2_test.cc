@@ -30,7 +30,7 @@ struct Ec2Test : ::testing::Test {
     const auto* entry = registry.find("ec2", operation);
     if (entry == nullptr) return error("no operation " + operation);
     auto request = entry->make_request(), response = entry->make_response();
-    model::from_body(*entry->operation->input, input, request.get());
+    TRY(model::read_json_value(input, *entry->operation->input, request.get(), nullptr));
     aws::Call c;
     c.principal = aws::Principal::root(account);
     c.account = account;
@@ -38,7 +38,7 @@ struct Ec2Test : ::testing::Test {
     c.now = clock.wall();
     TRY(entry->targets(c, request.get()));
     TRY(entry->run(c, request.get(), response.get()));
-    return model::to_body(*entry->operation->output, response.get());
+    return model::write_json_value(*entry->operation->output, response.get());
   }
   std::string code(const std::string& operation, const Value& input,
                    const std::string& account = "111122223333") {

@@ -100,7 +100,7 @@ Result<json::Value> Elbv2::create_load_balancer(aws::Call& call, const Json& in)
                              {"IpAddressType", "ipv4"},
                              {"VpcId", *vpcs.begin()},
                              {"State", json::object({{"Code", "active"}})},
-                             {"CreatedTime", call.now},
+                             {"CreatedTime", static_cast<double>(call.now) / 1000},
                              {"AvailabilityZones", placed},
                              {"SecurityGroups", groups},
                              {"CanonicalHostedZoneId", "Z35SXDOTRQ7X7K"},

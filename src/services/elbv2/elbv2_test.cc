@@ -69,14 +69,14 @@ struct Elbv2Test : ::testing::Test {
     const auto* entry = registry.find("elbv2", operation);
     if (entry == nullptr) return error("no operation " + operation);
     auto request = entry->make_request(), response = entry->make_response();
-    model::from_body(*entry->operation->input, input, request.get());
+    TRY(model::read_json_value(input, *entry->operation->input, request.get(), nullptr));
     aws::Call c;
     c.account = "111122223333";
     c.region = "us-east-1";
     c.now = Clock::system().wall();
     TRY(entry->targets(c, request.get()));
     TRY(entry->run(c, request.get(), response.get()));
-    return model::to_body(*entry->operation->output, response.get());
+    return model::write_json_value(*entry->operation->output, response.get());
   }
   std::string code(const std::string& operation, const Value& input) {
     auto r = call(operation, input);
