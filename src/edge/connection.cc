@@ -9,6 +9,7 @@
 namespace bastide::edge {
 namespace {
 
+constexpr size_t kFirstBuffer = 16u << 10;
 constexpr size_t kCopyUpTo = 32u << 10;
 constexpr int64_t kDiscardUpTo = 1 << 20;
 constexpr Millis kDiscardFor = 5 * kSecond;
@@ -42,12 +43,15 @@ Result<void> Sink::flush() {
   return result;
 }
 
-Connection::Connection(Core& core, net::Socket socket, bool https)
-    : core_(core),
+Connection::Connection(std::shared_ptr<Core> core, std::shared_ptr<net::TlsContext> tls, net::Socket socket,
+                       bool https)
+    : shared_(std::move(core)),
+      core_(*shared_),
+      tls_(std::move(tls)),
       socket_(std::move(socket)),
       https_(https),
       peer_(socket_.peer()),
-      in_(16u << 10),
+      in_(kFirstBuffer),
       client_(&socket_),
       to_target_(nullptr) {
   peer_address_ = peer_.substr(0, peer_.rfind(':'));
@@ -55,8 +59,21 @@ Connection::Connection(Core& core, net::Socket socket, bool https)
     peer_address_ = peer_address_.substr(1, peer_address_.size() - 2);
 }
 
+Connection::~Connection() {
+  core_.idle.erase(&socket_);
+  --core_.connections;
+}
+
+void Connection::start() {
+  if (https_ && !socket_.start_tls_server(*tls_, core_.limits.tls_timeout)) return;
+  serve();
+}
+
 void Connection::serve() {
-  while (read_head()) {
+  while (true) {
+    auto next = read_head();
+    if (next == Next::idle) return park();
+    if (next == Next::end) break;
     ++core_.requests;
     entry_ = {};
     tunnelled_ = 0;
@@ -68,7 +85,36 @@ void Connection::serve() {
   socket_.shutdown();
 }
 
-bool Connection::read_head() {
+void Connection::park() {
+  in_ = Buffer(0);
+  head_ = {};
+  core_.idle.insert(&socket_);
+  socket_.when_readable(core_.limits.idle_timeout, [self = shared_from_this()](bool readable) {
+    self->core_.idle.erase(&self->socket_);
+    if (!readable || self->core_.draining) return;
+    self->in_ = Buffer(kFirstBuffer);
+    net::spawn([self] { self->serve(); });
+  });
+}
+
+Connection::Next Connection::read_first(Millis& deadline) {
+  if (core_.draining) return Next::end;
+  socket_.set_timeout(std::min(core_.limits.in_fiber, core_.limits.idle_timeout));
+  core_.idle.insert(&socket_);
+  auto n = socket_.read(in_.room(), in_.room_size());
+  core_.idle.erase(&socket_);
+  if (!n && n.error().code == "Timeout" && !core_.draining) return Next::idle;
+  if (!n || *n == 0) return Next::end;
+  in_.added(*n);
+  deadline = core_.clock.steady() + core_.limits.head_timeout;
+  return Next::request;
+}
+
+Connection::Next Connection::read_head() {
+  auto too_late = [&] {
+    refuse(408, "the head did not come in time");
+    return Next::end;
+  };
   size_t searched = 0;
   Millis deadline = 0;
   while (true) {
@@ -78,33 +124,29 @@ bool Connection::read_head() {
     if (length != 0) {
       head_.assign(in_.view().substr(0, length));
       in_.consume(length);
-      break;
+      return Next::request;
     }
     searched = in_.size();
-    if (in_.size() >= kMaxHeadBytes) return refuse(400, "the head is too large");
+    if (in_.size() >= kMaxHeadBytes) {
+      refuse(400, "the head is too large");
+      return Next::end;
+    }
     in_.compact();
     if (in_.room_size() == 0) in_.grow(in_.capacity() * 4);
     if (in_.empty()) {
-      if (core_.draining) return false;
-      socket_.set_timeout(core_.limits.idle_timeout);
-      core_.idle.insert(&socket_);
-      auto n = socket_.read(in_.room(), in_.room_size());
-      core_.idle.erase(&socket_);
-      if (!n || *n == 0) return false;
-      in_.added(*n);
-      deadline = core_.clock.steady() + core_.limits.head_timeout;
+      auto next = read_first(deadline);
+      if (next != Next::request) return next;
       continue;
     }
     if (deadline == 0) deadline = core_.clock.steady() + core_.limits.head_timeout;
     auto left = deadline - core_.clock.steady();
-    if (left <= 0) return refuse(408, "the head did not come in time");
+    if (left <= 0) return too_late();
     socket_.set_timeout(left);
     auto n = socket_.read(in_.room(), in_.room_size());
-    if (!n) return n.error().code == "Timeout" && refuse(408, "the head did not come in time");
-    if (*n == 0) return false;
+    if (!n && n.error().code == "Timeout") return too_late();
+    if (!n || *n == 0) return Next::end;
     in_.added(*n);
   }
-  return true;
 }
 
 bool Connection::answer() {
@@ -275,17 +317,14 @@ void Connection::log(int status) {
   entry_ = {};
 }
 
-void serve_connection(Core& core, net::Socket accepted, bool https) {
-  if (core.connections >= core.limits.connections || core.draining) return;
-  ++core.connections;
-  {
-    std::shared_ptr<net::TlsContext> tls;  // outlives the socket
-    net::Socket socket = std::move(accepted);
-    if (https && core.config) tls = core.config->tls();
-    bool ready = !https || (tls && socket.start_tls_server(*tls, core.limits.tls_timeout));
-    if (ready) Connection(core, std::move(socket), https).serve();
-  }
-  --core.connections;
+void serve_connection(const std::shared_ptr<Core>& core, net::Socket socket, bool https) {
+  if (core->connections >= core->limits.connections || core->draining) return;
+  std::shared_ptr<net::TlsContext> tls;
+  if (https && core->config) tls = core->config->tls();
+  if (https && !tls) return;
+  ++core->connections;
+  auto connection = std::make_shared<Connection>(core, std::move(tls), std::move(socket), https);
+  connection->start();
 }
 
 }  // namespace bastide::edge

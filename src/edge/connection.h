@@ -34,14 +34,23 @@ class Sink {
   int64_t written_ = 0;
 };
 
-class Connection {
+class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Core& core, net::Socket socket, bool https);
+  Connection(std::shared_ptr<Core> core, std::shared_ptr<net::TlsContext> tls, net::Socket socket,
+             bool https);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  void start();  // in a fiber: the TLS handshake, then serve()
+  // In a fiber. A connection that stays idle leaves its fiber and its buffers, and comes back in another one.
   void serve();
 
  private:
-  bool read_head();  // false: the connection is over
-  bool answer();     // false: the connection is over
+  enum class Next { request, idle, end };
+  Next read_head();
+  Next read_first(Millis& deadline);  // waits for the first bytes of a request
+  void park();
+  bool answer();  // false: the connection is over
   bool answer_own(int status, std::string_view content_type, std::string_view body,
                   std::string_view location = {});
   bool refuse(int status, const char* why);
@@ -66,7 +75,9 @@ class Connection {
   void discard_body();  // before an early answer: so that the client can read it
   void log(int status);
 
+  const std::shared_ptr<Core> shared_;
   Core& core_;
+  const std::shared_ptr<net::TlsContext> tls_;  // outlives the socket
   net::Socket socket_;
   const bool https_;
   const std::string peer_;

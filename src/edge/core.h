@@ -15,6 +15,7 @@ struct Limits {
   Millis head_timeout = 15 * kSecond;  // from a request's first byte to the end of its head
   Millis idle_timeout = 60 * kSecond;  // between requests
   Millis tls_timeout = 10 * kSecond;
+  Millis in_fiber = 2 * kSecond;  // so long an idle connection keeps its fiber and its buffers
 };
 
 struct Core {
@@ -35,7 +36,7 @@ struct Core {
 };
 
 // A client's connection from its first byte to its end, in the fiber of the caller.
-void serve_connection(Core& core, net::Socket socket, bool https);
+void serve_connection(const std::shared_ptr<Core>& core, net::Socket socket, bool https);
 
 // Checks one target until it is gone or not to be checked.
 void check_target(std::shared_ptr<Core> core, std::shared_ptr<Target> target);

@@ -32,7 +32,8 @@ Result<std::string> read_snapshot(int fd) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return sys::system_error("read of a snapshot");
     if (n == 0) return out;
-    if (out.size() + static_cast<size_t>(n) > internal::kMaxEdgeSnapshotBytes) return error("TooLarge", "the snapshot is too large");
+    if (out.size() + static_cast<size_t>(n) > internal::kMaxEdgeSnapshotBytes)
+      return error("TooLarge", "the snapshot is too large");
     out.append(buffer.data(), static_cast<size_t>(n));
   }
 }
@@ -72,7 +73,7 @@ Result<void> Edge::start() {
   for (auto& [name, fd] : options_.listeners) {
     bool https = name == "https";
     acceptors_.emplace_back(std::move(fd), [core = core_, https](net::Socket socket) {
-      serve_connection(*core, std::move(socket), https);
+      serve_connection(core, std::move(socket), https);
     });
   }
   options_.listeners.clear();

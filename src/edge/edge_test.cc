@@ -459,6 +459,36 @@ TEST_F(EdgeTest, BoundsSlowClients) {
   });
 }
 
+TEST_F(EdgeTest, IdleConnectionsComeBackAndEnd) {
+  loop.run([] {
+    Origin origin;
+    Running edge;
+    edge.use(simple({origin.target()}));
+    auto& core = edge.edge->core();
+    core.limits.in_fiber = 30;
+    Raw raw(edge.http_port);
+    char buffer[4096];
+    for (int i = 0; i < 3; ++i) {
+      (void)raw.socket.write("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n");
+      auto n = raw.socket.read(buffer, sizeof buffer);
+      ASSERT_TRUE(n && *n > 0);
+      EXPECT_EQ(std::string(buffer, 12), "HTTP/1.1 200");
+      net::sleep_for(100);
+      EXPECT_EQ(core.connections, 1u);
+    }
+    core.limits.idle_timeout = 50;
+    (void)raw.socket.write("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n");
+    net::sleep_for(300);
+    EXPECT_EQ(core.connections, 0u) << "idle for too long";
+    core.limits.idle_timeout = 60 * kSecond;
+    Raw waiting(edge.http_port);
+    net::sleep_for(100);
+    edge.edge->drain();
+    EXPECT_EQ(waiting.rest(), "") << "draining ends those that wait";
+    EXPECT_EQ(core.connections, 0u);
+  });
+}
+
 TEST_F(EdgeTest, KeepsTheLastGoodSnapshotAndReportsToControl) {
   loop.run([] {
     Origin origin;

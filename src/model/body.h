@@ -1,5 +1,5 @@
-// Requests and answers as JSON bodies, by the model's member names: how a service keeps what it was given, and answers
-// from what it kept. Times are seconds, as in every JSON of the models.
+// Requests and answers as JSON bodies, by the model's member names: how a service keeps what it was given,
+// and answers from what it kept. Times are seconds, as in every JSON of the models.
 #pragma once
 
 #include "base/json.h"
