@@ -35,7 +35,8 @@ class Evaluation {
 
   Result<bool> condition(const Value& v) {
     const std::string name = intrinsic_name(v);
-    if (name == "Condition" && v.object()[0].second.is_string()) return named(v.object()[0].second.string(), "Condition");
+    if (name == "Condition" && v.object()[0].second.is_string())
+      return named(v.object()[0].second.string(), "Condition");
     if (name == "Fn::Equals") {
       const Value& a = v.object()[0].second;
       if (!a.is_array() || a.array().size() != 2) {
@@ -57,7 +58,8 @@ class Evaluation {
     if (name == "Fn::And" || name == "Fn::Or") {
       const Value& a = v.object()[0].second;
       if (!a.is_array() || a.array().size() < 2 || a.array().size() > 10) {
-        return template_error(fmt::format("every {} object requires a list of at least 2 and at most 10 boolean parameters.", name));
+        return template_error(fmt::format(
+            "every {} object requires a list of at least 2 and at most 10 boolean parameters.", name));
       }
       bool out = name == "Fn::And";
       for (const auto& one : a.array()) {
@@ -66,14 +68,16 @@ class Evaluation {
       }
       return out;
     }
-    return template_error("every Condition member must be a string, or one of Fn::And, Fn::Equals, Fn::Not, Fn::Or.");
+    return template_error(
+        "every Condition member must be a string, or one of Fn::And, Fn::Equals, Fn::Not, Fn::Or.");
   }
 
  private:
   Result<bool> named(const std::string& name, const char* where) {
     auto it = s_.conditions.find(name);
     if (it == s_.conditions.end()) {
-      return template_error(fmt::format("unresolved condition dependency {} in {} block of the template", name, where));
+      return template_error(
+          fmt::format("unresolved condition dependency {} in {} block of the template", name, where));
     }
     return it->second;
   }
@@ -128,7 +132,8 @@ class Evaluation {
     }
     if (name == "Fn::Cidr") return cidr(a);
     if (name == "Fn::Equals" || name == "Fn::And" || name == "Fn::Or" || name == "Fn::Not") {
-      return template_error(fmt::format("{} cannot be partially collapsed; it may stand in Conditions only", name));
+      return template_error(
+          fmt::format("{} cannot be partially collapsed; it may stand in Conditions only", name));
     }
     return template_error(fmt::format("Encountered unsupported function: {}", name));
   }
@@ -141,9 +146,14 @@ class Evaluation {
     if (name == "AWS::AccountId") return Maybe(s_.account);
     if (name == "AWS::Region") return Maybe(s_.region);
     if (name == "AWS::StackName") return Maybe(s_.stack_name);
-    if (name == "AWS::StackId") return s_.stack_id.empty() ? keep("Ref", name) : Result<Maybe>(Maybe(s_.stack_id));
-    if (name == "AWS::Partition") return Maybe(s_.region.starts_with("cn-") ? "aws-cn" : s_.region.starts_with("us-gov-") ? "aws-us-gov" : "aws");
-    if (name == "AWS::URLSuffix") return Maybe(s_.region.starts_with("cn-") ? "amazonaws.com.cn" : "amazonaws.com");
+    if (name == "AWS::StackId")
+      return s_.stack_id.empty() ? keep("Ref", name) : Result<Maybe>(Maybe(s_.stack_id));
+    if (name == "AWS::Partition")
+      return Maybe(s_.region.starts_with("cn-")       ? "aws-cn"
+                   : s_.region.starts_with("us-gov-") ? "aws-us-gov"
+                                                      : "aws");
+    if (name == "AWS::URLSuffix")
+      return Maybe(s_.region.starts_with("cn-") ? "amazonaws.com.cn" : "amazonaws.com");
     if (name == "AWS::NotificationARNs") {
       Value out = json::array();
       for (const auto& arn : s_.notification_arns) out.push(arn);
@@ -180,15 +190,17 @@ class Evaluation {
     }
     auto parts = getatt_parts(argument);
     if (!parts) {
-      return template_error("every Fn::GetAtt object requires two non-empty parameters, the resource name and the "
-                            "resource attribute");
+      return template_error(
+          "every Fn::GetAtt object requires two non-empty parameters, the resource name and the "
+          "resource attribute");
     }
     return attribute(parts->first, parts->second);
   }
 
   Result<Maybe> if_(const Value& a) {
     if (!a.is_array() || a.array().size() != 3 || !a.array()[0].is_string()) {
-      return template_error("Fn::If requires a list argument with three elements, of which the first is a condition's name");
+      return template_error(
+          "Fn::If requires a list argument with three elements, of which the first is a condition's name");
     }
     const bool yes = TRY(named(a.array()[0].string(), "Fn::If"));
     return value(a.array()[yes ? 1 : 2]);
@@ -198,9 +210,10 @@ class Evaluation {
   Result<Maybe> sub(const Value& a) {
     const bool with_map = a.is_array();
     if (with_map && (a.array().size() != 2 || !a.array()[0].is_string() || !a.array()[1].is_object())) {
-      return template_error("One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string "
-                            "as first argument, and an optional second argument to specify a mapping of values to "
-                            "replace in the string");
+      return template_error(
+          "One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string "
+          "as first argument, and an optional second argument to specify a mapping of values to "
+          "replace in the string");
     }
     if (!with_map && !a.is_string()) {
       return template_error("every Fn::Sub object must have a String as its first argument");
@@ -234,7 +247,8 @@ class Evaluation {
         out += "${" + name + "}";
         left[name] = std::move(*got);
       } else if (!got || !scalar(*got)) {
-        return template_error(fmt::format("variable {} in Fn::Sub expression does not resolve to a string", name));
+        return template_error(
+            fmt::format("variable {} in Fn::Sub expression does not resolve to a string", name));
       } else {
         out += scalar_text(*got);
       }
@@ -246,7 +260,8 @@ class Evaluation {
 
   Result<Maybe> join_(const Value& a) {
     const char* kWrong =
-        "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to be joined or "
+        "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to "
+        "be joined or "
         "a function that returns a list of strings (such as Fn::GetAZs) to be joined.";
     if (!a.is_array() || a.array().size() != 2 || !a.array()[0].is_string()) return template_error(kWrong);
     Value list = TRY(present(a.array()[1]));
@@ -262,7 +277,8 @@ class Evaluation {
 
   Result<Maybe> select(const Value& a) {
     if (!a.is_array() || a.array().size() != 2) {
-      return template_error("Fn::Select requires a list argument with two elements: an integer index and a list");
+      return template_error(
+          "Fn::Select requires a list argument with two elements: an integer index and a list");
     }
     Value index = TRY(present(a.array()[0]));
     Value list = TRY(present(a.array()[1]));
@@ -271,9 +287,12 @@ class Evaluation {
       return keep("Fn::Select", json::array({std::move(index), std::move(list)}));
     }
     auto i = parse_int(scalar_text(index));
-    if (!i) return template_error("Fn::Select requires a list argument with a valid integer index as its first element");
+    if (!i)
+      return template_error(
+          "Fn::Select requires a list argument with a valid integer index as its first element");
     if (!list.is_array()) {
-      return template_error("Fn::Select requires a list argument with two elements: an integer index and a list");
+      return template_error(
+          "Fn::Select requires a list argument with two elements: an integer index and a list");
     }
     if (*i < 0 || static_cast<size_t>(*i) >= list.array().size()) {
       return template_error(fmt::format("Fn::Select cannot select nonexistent value at index {}", *i));
@@ -282,8 +301,10 @@ class Evaluation {
   }
 
   Result<Maybe> split_(const Value& a) {
-    const char* kWrong = "every Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be split";
-    if (!a.is_array() || a.array().size() != 2 || !a.array()[0].is_string() || a.array()[0].string().empty()) {
+    const char* kWrong =
+        "every Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be split";
+    if (!a.is_array() || a.array().size() != 2 || !a.array()[0].is_string() ||
+        a.array()[0].string().empty()) {
       return template_error(kWrong);
     }
     Value text = TRY(present(a.array()[1]));
@@ -302,7 +323,9 @@ class Evaluation {
 
   Result<Maybe> find_in_map(const Value& a) {
     if (!a.is_array() || a.array().size() != 3) {
-      return template_error("every Fn::FindInMap object requires three parameters, the map name, map key and the attribute for return value");
+      return template_error(
+          "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute for "
+          "return value");
     }
     std::vector<std::string> keys;
     for (const auto& one : a.array()) {
@@ -330,12 +353,15 @@ class Evaluation {
 
   Result<Maybe> cidr(const Value& a) {
     if (!a.is_array() || a.array().size() < 2 || a.array().size() > 3) {
-      return template_error("every Fn::Cidr object requires two or three parameters, (1) ipBlock (2) count and optionally (3) cidrBits");
+      return template_error(
+          "every Fn::Cidr object requires two or three parameters, (1) ipBlock (2) count and optionally (3) "
+          "cidrBits");
     }
     Value parts = TRY(present(a));
     if (!resolved(parts)) return keep("Fn::Cidr", std::move(parts));
     auto count = parse_int(scalar_text(parts.array()[1]));
-    auto bits = parts.array().size() > 2 ? parse_int(scalar_text(parts.array()[2])) : Result<int64_t>(int64_t{8});
+    auto bits =
+        parts.array().size() > 2 ? parse_int(scalar_text(parts.array()[2])) : Result<int64_t>(int64_t{8});
     if (!count || !bits) return template_error("Fn::Cidr's count and cidrBits must be numbers");
     Value out = TRY(cidr_blocks(scalar_text(parts.array()[0]), *count, *bits));
     return Maybe(std::move(out));
@@ -418,7 +444,8 @@ Result<json::Value> cidr_blocks(const std::string& block, int64_t count, int64_t
   const uint64_t mask = length == 0 ? 0 : ~uint64_t{0} << (32 - length) & 0xffffffff;
   const uint64_t base = ((uint64_t{a} << 24) | (b << 16) | (c << 8) | d) & mask;
   if (static_cast<uint64_t>(count) * size > (uint64_t{1} << (32 - length))) {
-    return template_error(fmt::format("Fn::Cidr: {} has no room for {} blocks of {} bits", block, count, bits));
+    return template_error(
+        fmt::format("Fn::Cidr: {} has no room for {} blocks of {} bits", block, count, bits));
   }
   json::Value out = json::array();
   for (int64_t i = 0; i < count; ++i) {

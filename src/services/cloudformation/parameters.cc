@@ -13,7 +13,8 @@ namespace {
 constexpr size_t kMaxValueBytes = 4096;
 
 bool list_type(const std::string& type) {
-  return type == "CommaDelimitedList" || type.starts_with("List<") || type.find("Value<List<") != std::string::npos ||
+  return type == "CommaDelimitedList" || type.starts_with("List<") ||
+         type.find("Value<List<") != std::string::npos ||
          type.find("Value<CommaDelimitedList>") != std::string::npos;
 }
 
@@ -24,35 +25,42 @@ bool is_number(const std::string& text) {
 
 Error constraint(const Parameter& p, std::string fallback) {
   return validation(fmt::format("Parameter '{}' {}", p.name,
-                                p.constraint_description.empty() ? std::move(fallback)
-                                                                 : "failed to satisfy constraint: " + p.constraint_description));
+                                p.constraint_description.empty()
+                                    ? std::move(fallback)
+                                    : "failed to satisfy constraint: " + p.constraint_description));
 }
 
 Result<void> check_one(const Parameter& p, const std::string& text) {
   if (text.size() > kMaxValueBytes) {
     return validation(fmt::format("Parameter '{}' must be at most {} bytes", p.name, kMaxValueBytes));
   }
-  if (p.allowed_values && std::find(p.allowed_values->begin(), p.allowed_values->end(), text) == p.allowed_values->end()) {
+  if (p.allowed_values &&
+      std::find(p.allowed_values->begin(), p.allowed_values->end(), text) == p.allowed_values->end()) {
     return constraint(p, fmt::format("must be one of AllowedValues"));
   }
   if (p.type == "Number" || p.type == "List<Number>") {
     if (!is_number(text)) return validation(fmt::format("Parameter '{}' must be a number.", p.name));
     const double d = strtod(text.c_str(), nullptr);
-    if (p.max_value && d > *p.max_value) return constraint(p, fmt::format("must be a number not greater than {}", *p.max_value));
-    if (p.min_value && d < *p.min_value) return constraint(p, fmt::format("must be a number not less than {}", *p.min_value));
+    if (p.max_value && d > *p.max_value)
+      return constraint(p, fmt::format("must be a number not greater than {}", *p.max_value));
+    if (p.min_value && d < *p.min_value)
+      return constraint(p, fmt::format("must be a number not less than {}", *p.min_value));
     return {};
   }
   const auto size = static_cast<int64_t>(text.size());
-  if (p.max_length && size > *p.max_length) return constraint(p, fmt::format("must contain at most {} characters", *p.max_length));
-  if (p.min_length && size < *p.min_length) return constraint(p, fmt::format("must contain at least {} characters", *p.min_length));
+  if (p.max_length && size > *p.max_length)
+    return constraint(p, fmt::format("must contain at most {} characters", *p.max_length));
+  if (p.min_length && size < *p.min_length)
+    return constraint(p, fmt::format("must contain at least {} characters", *p.min_length));
   if (!p.allowed_pattern.empty()) {
     RE2::Options options;
     options.set_log_errors(false);
     options.set_max_mem(1 << 20);
     RE2 pattern(p.allowed_pattern, options);
     if (!pattern.ok()) {
-      return validation(fmt::format("Template format error: Parameter {} has an AllowedPattern that is not supported: {}", p.name,
-                                    pattern.error()));
+      return validation(
+          fmt::format("Template format error: Parameter {} has an AllowedPattern that is not supported: {}",
+                      p.name, pattern.error()));
     }
     if (!RE2::FullMatch(text, pattern)) return constraint(p, "must match pattern " + p.allowed_pattern);
   }
@@ -61,8 +69,9 @@ Result<void> check_one(const Parameter& p, const std::string& text) {
 
 }  // namespace
 
-Result<std::map<std::string, std::string>> parameter_texts(const Template& t, const std::vector<GivenParameter>& given,
-                                                           const std::map<std::string, std::string>& previous) {
+Result<std::map<std::string, std::string>> parameter_texts(
+    const Template& t, const std::vector<GivenParameter>& given,
+    const std::map<std::string, std::string>& previous) {
   std::map<std::string, const GivenParameter*> by_name;
   std::vector<std::string> strange;
   for (const auto& g : given) {
@@ -81,8 +90,10 @@ Result<std::map<std::string, std::string>> parameter_texts(const Template& t, co
       out[p.name] = it->second->value;
     } else if (it != by_name.end()) {
       if (old == previous.end()) {
-        return validation(fmt::format("Invalid input for parameter key {}. Cannot specify usePreviousValue as true for a "
-                                      "parameter key not in the previous template", p.name));
+        return validation(
+            fmt::format("Invalid input for parameter key {}. Cannot specify usePreviousValue as true for a "
+                        "parameter key not in the previous template",
+                        p.name));
       }
       out[p.name] = old->second;
     } else if (p.fallback) {
@@ -98,7 +109,8 @@ Result<std::map<std::string, std::string>> parameter_texts(const Template& t, co
       TRY(check_one(p, out[p.name]));
     }
   }
-  if (!missing.empty()) return validation(fmt::format("Parameters: [{}] must have values", join(missing, ", ")));
+  if (!missing.empty())
+    return validation(fmt::format("Parameters: [{}] must have values", join(missing, ", ")));
   return out;
 }
 

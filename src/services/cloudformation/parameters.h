@@ -18,8 +18,9 @@ struct GivenParameter {
 };
 
 // `previous` are the stack's present texts; the answer has a text for every parameter of the template.
-Result<std::map<std::string, std::string>> parameter_texts(const Template& t, const std::vector<GivenParameter>& given,
-                                                           const std::map<std::string, std::string>& previous);
+Result<std::map<std::string, std::string>> parameter_texts(
+    const Template& t, const std::vector<GivenParameter>& given,
+    const std::map<std::string, std::string>& previous);
 
 // As Ref gives them: lists become arrays, SSM-typed ones are looked up.
 using SsmLookup = std::function<Result<std::string>(const std::string& name)>;

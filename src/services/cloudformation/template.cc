@@ -35,7 +35,8 @@ Result<const json::Value*> section(const json::Value& body, const char* name) {
 
 Result<Parameter> parameter_of(const std::string& name, const json::Value& v) {
   if (!alphanumeric(name)) return format_error(fmt::format("Parameter name {} is non alphanumeric.", name));
-  if (!v.is_object()) return format_error(fmt::format("Every Parameters object must be a JSON object: {}", name));
+  if (!v.is_object())
+    return format_error(fmt::format("Every Parameters object must be a JSON object: {}", name));
   Parameter p;
   p.name = name;
   for (const auto& [key, value] : v.object()) {
@@ -78,8 +79,9 @@ Result<Parameter> parameter_of(const std::string& name, const json::Value& v) {
   static const std::set<std::string> kPlain = {"String", "Number", "List<Number>", "CommaDelimitedList",
                                                "AWS::SSM::Parameter::Name"};
   const bool aws = p.type.starts_with("AWS::EC2::") || p.type.starts_with("List<AWS::EC2::") ||
-                   p.type == "AWS::Route53::HostedZone::Id" || p.type == "List<AWS::Route53::HostedZone::Id>" ||
-                   p.type == "List<String>" || p.type.starts_with("AWS::SSM::Parameter::Value<");
+                   p.type == "AWS::Route53::HostedZone::Id" ||
+                   p.type == "List<AWS::Route53::HostedZone::Id>" || p.type == "List<String>" ||
+                   p.type.starts_with("AWS::SSM::Parameter::Value<");
   if (kPlain.count(p.type) == 0 && !aws) return format_error("Unrecognized parameter type: " + p.type);
   return p;
 }
@@ -91,19 +93,23 @@ Result<std::string> policy_of(const ResourceDecl& r, const char* key, const json
     return value;
   }
   if (value == "Snapshot") {
-    return format_error(fmt::format("{} of type Snapshot is not supported for resource {} of type {}.", key, r.logical,
-                                    r.type));
+    return format_error(fmt::format("{} of type Snapshot is not supported for resource {} of type {}.", key,
+                                    r.logical, r.type));
   }
-  return format_error(fmt::format("Unrecognized {} {} for resource {}", key, value.empty() ? "value" : value, r.logical));
+  return format_error(
+      fmt::format("Unrecognized {} {} for resource {}", key, value.empty() ? "value" : value, r.logical));
 }
 
 Result<ResourceDecl> resource_of(const std::string& logical, const json::Value& v) {
-  if (!alphanumeric(logical)) return format_error(fmt::format("Resource name {} is non alphanumeric.", logical));
+  if (!alphanumeric(logical))
+    return format_error(fmt::format("Resource name {} is non alphanumeric.", logical));
   if (!v.is_object()) return format_error("Any Resources member must be an object.");
   ResourceDecl r;
   r.logical = logical;
   r.type = v.get("Type");
-  if (r.type.empty()) return format_error(fmt::format("[/Resources/{}] Every Resources object must contain a Type member.", logical));
+  if (r.type.empty())
+    return format_error(
+        fmt::format("[/Resources/{}] Every Resources object must contain a Type member.", logical));
   for (const auto& [key, value] : v.object()) {
     if (key == "Type" || key == "Description") continue;
     if (key == "Properties") {
@@ -152,7 +158,9 @@ Result<OutputDecl> output_of(const std::string& name, const json::Value& v) {
       o.condition = text_of(value);
     } else if (key == "Export") {
       const json::Value* n = value.find("Name");
-      if (n == nullptr) return format_error(fmt::format("Output {} is malformed. The Name field of every Export member must be specified.", name));
+      if (n == nullptr)
+        return format_error(fmt::format(
+            "Output {} is malformed. The Name field of every Export member must be specified.", name));
       o.export_name = *n;
     } else {
       return validation(fmt::format("Invalid template output property '{}'", key));
@@ -180,7 +188,8 @@ void each_reference(const json::Value& v, std::set<std::string>& out) {
       const std::string text = with_map ? text_of(arg.array()[0]) : text_of(arg);
       for (const auto& variable : sub_variables(text)) {
         if (with_map && arg.array()[1].has(variable)) continue;
-        out.insert(variable.substr(0, variable.starts_with("AWS::") ? std::string::npos : variable.find('.')));
+        out.insert(
+            variable.substr(0, variable.starts_with("AWS::") ? std::string::npos : variable.find('.')));
       }
       if (with_map) each_reference(arg.array()[1], out);
       return;
@@ -190,8 +199,9 @@ void each_reference(const json::Value& v, std::set<std::string>& out) {
 }
 
 bool pseudo(const std::string& name) {
-  static const std::set<std::string> kAll = {"AWS::AccountId", "AWS::NotificationARNs", "AWS::NoValue", "AWS::Partition",
-                                             "AWS::Region",    "AWS::StackId",          "AWS::StackName", "AWS::URLSuffix"};
+  static const std::set<std::string> kAll = {"AWS::AccountId", "AWS::NotificationARNs", "AWS::NoValue",
+                                             "AWS::Partition", "AWS::Region",           "AWS::StackId",
+                                             "AWS::StackName", "AWS::URLSuffix"};
   return kAll.count(name) != 0;
 }
 
@@ -199,7 +209,8 @@ Result<void> check_references(const Template& t) {
   auto missing = [&](const json::Value& v, bool resources_too) {
     std::vector<std::string> out;
     for (const auto& name : references(v)) {
-      if (pseudo(name) || t.parameter(name) != nullptr || (resources_too && t.resource(name) != nullptr)) continue;
+      if (pseudo(name) || t.parameter(name) != nullptr || (resources_too && t.resource(name) != nullptr))
+        continue;
       out.push_back(name);
     }
     return out;
@@ -212,8 +223,9 @@ Result<void> check_references(const Template& t) {
     }
   }
   if (!unresolved.empty()) {
-    return format_error(fmt::format("Unresolved resource dependencies [{}] in the Resources block of the template",
-                                    join(unresolved, ", ")));
+    return format_error(
+        fmt::format("Unresolved resource dependencies [{}] in the Resources block of the template",
+                    join(unresolved, ", ")));
   }
   for (const auto& o : t.outputs) {
     for (const auto* v : {&o.value, &o.export_name}) {
@@ -221,23 +233,27 @@ Result<void> check_references(const Template& t) {
     }
   }
   if (!unresolved.empty()) {
-    return format_error(fmt::format("Unresolved resource dependencies [{}] in the Outputs block of the template",
-                                    join(unresolved, ", ")));
+    return format_error(
+        fmt::format("Unresolved resource dependencies [{}] in the Outputs block of the template",
+                    join(unresolved, ", ")));
   }
   const auto in_conditions = missing(t.conditions, false);
   if (!in_conditions.empty()) {
-    return validation(fmt::format("Template error: every Ref object in the Conditions block must refer to a parameter: {}",
-                                  join(in_conditions, ", ")));
+    return validation(
+        fmt::format("Template error: every Ref object in the Conditions block must refer to a parameter: {}",
+                    join(in_conditions, ", ")));
   }
   auto known_condition = [&](const std::string& name) { return name.empty() || t.conditions.has(name); };
   for (const auto& r : t.resources) {
     if (!known_condition(r.condition)) {
-      return format_error(fmt::format("Unresolved condition {} in the Resources block of the template", r.condition));
+      return format_error(
+          fmt::format("Unresolved condition {} in the Resources block of the template", r.condition));
     }
   }
   for (const auto& o : t.outputs) {
     if (!known_condition(o.condition)) {
-      return format_error(fmt::format("Unresolved condition {} in the Outputs block of the template", o.condition));
+      return format_error(
+          fmt::format("Unresolved condition {} in the Outputs block of the template", o.condition));
     }
   }
   return {};
@@ -252,11 +268,13 @@ Result<void> check_attributes(const Template& t, const json::Value& v) {
   auto check = [&](const std::string& logical, const std::string& attribute) -> Result<void> {
     const ResourceDecl* r = t.resource(logical);
     if (r == nullptr) {
-      return validation(fmt::format("Template error: instance of Fn::GetAtt references undefined resource {}", logical));
+      return validation(
+          fmt::format("Template error: instance of Fn::GetAtt references undefined resource {}", logical));
     }
     if (!has_attribute(r->type, attribute)) {
-      return validation(fmt::format("Template error: resource {} does not support attribute type {} in Fn::GetAtt",
-                                    logical, attribute));
+      return validation(
+          fmt::format("Template error: resource {} does not support attribute type {} in Fn::GetAtt", logical,
+                      attribute));
     }
     return {};
   };
@@ -264,8 +282,9 @@ Result<void> check_attributes(const Template& t, const json::Value& v) {
   if (name == "Fn::GetAtt") {
     auto parts = getatt_parts(v.object()[0].second);
     if (!parts) {
-      return validation("Template error: every Fn::GetAtt object requires two non-empty parameters, the resource name "
-                        "and the resource attribute");
+      return validation(
+          "Template error: every Fn::GetAtt object requires two non-empty parameters, the resource name "
+          "and the resource attribute");
     }
     return check(parts->first, parts->second);
   }
@@ -274,7 +293,9 @@ Result<void> check_attributes(const Template& t, const json::Value& v) {
     const bool with_map = arg.is_array() && arg.array().size() == 2;
     for (const auto& variable : sub_variables(with_map ? text_of(arg.array()[0]) : text_of(arg))) {
       const size_t dot = variable.find('.');
-      if (dot == std::string::npos || variable.starts_with("AWS::") || (with_map && arg.array()[1].has(variable))) continue;
+      if (dot == std::string::npos || variable.starts_with("AWS::") ||
+          (with_map && arg.array()[1].has(variable)))
+        continue;
       TRY(check(variable.substr(0, dot), variable.substr(dot + 1)));
     }
   }
@@ -373,8 +394,14 @@ Result<Template> parse_template(const std::string& text) {
   Template t;
   t.body = TRY(read_template_text(text));
   if (!t.body.is_object()) return format_error("unsupported structure.");
-  static const std::set<std::string> kSections = {"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters",
-                                                  "Mappings", "Conditions", "Resources", "Outputs"};
+  static const std::set<std::string> kSections = {"AWSTemplateFormatVersion",
+                                                  "Description",
+                                                  "Metadata",
+                                                  "Parameters",
+                                                  "Mappings",
+                                                  "Conditions",
+                                                  "Resources",
+                                                  "Outputs"};
   std::vector<std::string> strange;
   for (const auto& [key, value] : t.body.object()) {
     if (key == "Transform" || key == "Rules" || key == "Hooks") {
@@ -428,8 +455,8 @@ Result<Template> parse_template(const std::string& text) {
   }
   if (const auto* v = TRY(section(t.body, "Outputs"))) {
     if (v->object().size() > kMaxOutputs) {
-      return format_error(fmt::format("Number of outputs, {}, is greater than maximum allowed, {}", v->object().size(),
-                                      kMaxOutputs));
+      return format_error(fmt::format("Number of outputs, {}, is greater than maximum allowed, {}",
+                                      v->object().size(), kMaxOutputs));
     }
     for (const auto& [name, value] : v->object()) {
       auto o = TRY(output_of(name, value));
@@ -446,8 +473,10 @@ Result<Template> parse_template(const std::string& text) {
     depends.emplace_back(r.logical, std::move(on));
     if (r.type.starts_with("AWS::IAM::")) {
       t.iam = true;
-      for (const char* key : {"RoleName", "UserName", "GroupName", "ManagedPolicyName", "InstanceProfileName"}) {
-        if (r.properties.has(key) && r.type != "AWS::IAM::AccessKey" && r.type != "AWS::IAM::UserToGroupAddition") {
+      for (const char* key :
+           {"RoleName", "UserName", "GroupName", "ManagedPolicyName", "InstanceProfileName"}) {
+        if (r.properties.has(key) && r.type != "AWS::IAM::AccessKey" &&
+            r.type != "AWS::IAM::UserToGroupAddition") {
           t.named_iam = true;
         }
       }

@@ -49,7 +49,7 @@ struct Template {
   json::Value mappings, conditions, metadata;
   std::vector<ResourceDecl> resources;
   std::vector<OutputDecl> outputs;
-  json::Value body;  // all of it, short forms written out
+  json::Value body;                     // all of it, short forms written out
   bool named_iam = false, iam = false;  // which capabilities it needs
 
   const ResourceDecl* resource(std::string_view logical) const;

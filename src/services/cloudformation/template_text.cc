@@ -13,8 +13,9 @@ Result<json::Value> short_form(const yaml::Node& node, json::Value value) {
   if (node.tag.size() < 2 || node.tag[0] != '!') return error("Invalid", node.mark.text() + ": unknown tag");
   if (name == "Ref" || name == "Condition") return json::object({{name, std::move(value)}});
   static const std::vector<std::string> kFunctions = {
-      "GetAtt", "Sub",    "Join",        "Select", "Split",       "If",           "Equals",    "And",    "Or",
-      "Not",    "Base64", "FindInMap",   "GetAZs", "ImportValue", "Cidr",         "Transform", "Length", "ToJsonString"};
+      "GetAtt", "Sub",         "Join", "Select",    "Split",  "If",
+      "Equals", "And",         "Or",   "Not",       "Base64", "FindInMap",
+      "GetAZs", "ImportValue", "Cidr", "Transform", "Length", "ToJsonString"};
   for (const auto& known : kFunctions) {
     if (name != known) continue;
     if (name == "GetAtt" && value.is_string()) {
@@ -34,12 +35,14 @@ Result<json::Value> short_form(const yaml::Node& node, json::Value value) {
 
 Result<json::Value> read_template_text(const std::string& text) {
   if (text.size() > kMaxTemplateBytes) {
-    return validation("1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must "
-                      "have length less than or equal to 1000000");
+    return validation(
+        "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must "
+        "have length less than or equal to 1000000");
   }
   if (trim(text).starts_with('{')) {
     auto parsed = json::parse(text);
-    if (!parsed) return validation("Template format error: JSON not well-formed. (" + parsed.error().message + ")");
+    if (!parsed)
+      return validation("Template format error: JSON not well-formed. (" + parsed.error().message + ")");
     return std::move(*parsed);
   }
   auto node = yaml::parse(text, {.bytes = kMaxTemplateBytes});

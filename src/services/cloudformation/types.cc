@@ -42,7 +42,8 @@ class Checker {
   void object(const json::Value& node, json::Value& value, const std::string& path) {
     const json::Value* properties = node.find("properties");
     for (const auto& required : node.get_array("required")) {
-      if (!value.has(required.string())) add(path, fmt::format("required key [{}] not found", required.string()));
+      if (!value.has(required.string()))
+        add(path, fmt::format("required key [{}] not found", required.string()));
     }
     for (auto& [key, member] : value.object()) {
       const json::Value* known = properties == nullptr ? nullptr : properties->find(key);
@@ -139,7 +140,8 @@ class Checker {
   bool resolved_;
 };
 
-Result<json::Value> checked(const std::string& type, const std::string& logical, json::Value properties, bool resolved) {
+Result<json::Value> checked(const std::string& type, const std::string& logical, json::Value properties,
+                            bool resolved) {
   const json::Value* schema = schemas().find(type);
   if (schema == nullptr) {
     return validation(fmt::format("Template format error: Unrecognized resource types: [{}]", type));
@@ -176,7 +178,8 @@ json::Value camel_value(const json::Value& schema, const json::Value* node, cons
   const json::Value* properties = node == nullptr ? nullptr : node->find("properties");
   if (properties == nullptr) return v;
   json::Value out = json::object();
-  for (const auto& [key, value] : v.object()) out[camel(key)] = camel_value(schema, properties->find(key), value);
+  for (const auto& [key, value] : v.object())
+    out[camel(key)] = camel_value(schema, properties->find(key), value);
   return out;
 }
 
@@ -199,12 +202,14 @@ bool has_attribute(const std::string& type, const std::string& attribute) {
   return extra_attribute(type, attribute);
 }
 
-Result<void> check_properties(const std::string& type, const std::string& logical, const json::Value& properties) {
+Result<void> check_properties(const std::string& type, const std::string& logical,
+                              const json::Value& properties) {
   TRY(checked(type, logical, properties, false));
   return {};
 }
 
-Result<json::Value> coerce_properties(const std::string& type, const std::string& logical, json::Value properties) {
+Result<json::Value> coerce_properties(const std::string& type, const std::string& logical,
+                                      json::Value properties) {
   return checked(type, logical, std::move(properties), true);
 }
 
@@ -236,8 +241,8 @@ bool needs_replacement(const std::string& type, const std::string& property) {
 json::Value camel_keys(const std::string& type, const std::string& property, const json::Value& value) {
   const json::Value* schema = schemas().find(type);
   const json::Value* properties = schema == nullptr ? nullptr : schema->find("properties");
-  return camel_value(schema == nullptr ? value : *schema, properties == nullptr ? nullptr : properties->find(property),
-                     value);
+  return camel_value(schema == nullptr ? value : *schema,
+                     properties == nullptr ? nullptr : properties->find(property), value);
 }
 
 }  // namespace bastide::services::cfn

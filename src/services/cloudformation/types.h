@@ -1,5 +1,6 @@
-// What the resource types that Bastide can make look like: AWS's own registry schemas, pruned to the properties that
-// our handlers understand (models/cloudformation/resource-types.json). Constant after start; any thread.
+// What the resource types that Bastide can make look like: AWS's own registry schemas, pruned to the
+// properties that our handlers understand (models/cloudformation/resource-types.json). Constant after start;
+// any thread.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 #pragma once
 
@@ -17,11 +18,15 @@ std::vector<std::string> all_types();
 // Whether Fn::GetAtt may ask for it.
 bool has_attribute(const std::string& type, const std::string& attribute);
 
-// Properties as a template has them: names, kinds and required ones; what an intrinsic will give is not looked at.
-Result<void> check_properties(const std::string& type, const std::string& logical, const json::Value& properties);
+// Properties as a template has them: names, kinds and required ones; what an intrinsic will give is not
+// looked at.
+Result<void> check_properties(const std::string& type, const std::string& logical,
+                              const json::Value& properties);
 
-// Resolved properties with scalars made what the schema wants ("true" -> true, 80 -> "80"); else the same fault.
-Result<json::Value> coerce_properties(const std::string& type, const std::string& logical, json::Value properties);
+// Resolved properties with scalars made what the schema wants ("true" -> true, 80 -> "80"); else the same
+// fault.
+Result<json::Value> coerce_properties(const std::string& type, const std::string& logical,
+                                      json::Value properties);
 
 // Of two resolved sets: the properties that differ; and whether one of them can only change by replacement.
 std::vector<std::string> changed_properties(const json::Value& before, const json::Value& after);
