@@ -63,7 +63,8 @@ std::string Context::generated_name(size_t max, bool lower_case) const {
   return lower_case ? lower(out) : out;
 }
 
-std::string Context::name(const json::Value& properties, const char* property, size_t max, bool lower_case) const {
+std::string Context::name(const json::Value& properties, const char* property, size_t max,
+                          bool lower_case) const {
   const std::string given = properties.get(property);
   return given.empty() ? generated_name(max, lower_case) : given;
 }
@@ -75,7 +76,8 @@ json::Value Context::tags(const json::Value& properties, bool system) const {
     if (own->is_array()) {
       for (const auto& tag : own->array()) put_tag(out, tag.get("Key"), tag.get("Value"));
     } else {
-      for (const auto& [key, value] : own->object()) put_tag(out, key, value.is_string() ? value.string() : json::print(value));
+      for (const auto& [key, value] : own->object())
+        put_tag(out, key, value.is_string() ? value.string() : json::print(value));
     }
   }
   if (system) {
@@ -86,7 +88,8 @@ json::Value Context::tags(const json::Value& properties, bool system) const {
   return out;
 }
 
-Result<void> Context::wait_until(Millis bound, Millis step, const std::function<Result<bool>()>& finished) const {
+Result<void> Context::wait_until(Millis bound, Millis step,
+                                 const std::function<Result<bool>()>& finished) const {
   for (Millis waited = 0;; waited += step) {
     const bool yes = TRY(finished());
     if (yes) return {};
@@ -97,13 +100,14 @@ Result<void> Context::wait_until(Millis bound, Millis step, const std::function<
 }
 
 bool is_missing(const Error& e) {
-  return contains(e.code, "NoSuchEntity") || contains(e.code, "NotFound") || contains(e.code, "DoesNotExist") ||
-         contains(e.code, "NotAttached") || contains(e.code, "InvalidAssociationID") || e.code == "PolicyNotAttachedException";
+  return contains(e.code, "NoSuchEntity") || contains(e.code, "NotFound") ||
+         contains(e.code, "DoesNotExist") || contains(e.code, "NotAttached") ||
+         contains(e.code, "InvalidAssociationID") || e.code == "PolicyNotAttachedException";
 }
 
 bool is_existing(const Error& e) {
-  return contains(e.code, "AlreadyExists") || contains(e.code, "Duplicate") || e.code == "ResourceExistsException" ||
-         e.code == "Resource.AlreadyAssociated";
+  return contains(e.code, "AlreadyExists") || contains(e.code, "Duplicate") ||
+         e.code == "ResourceExistsException" || e.code == "Resource.AlreadyAssociated";
 }
 
 Result<void> unless_missing(Result<json::Value> answer) {
@@ -122,7 +126,8 @@ Result<void> done(Result<json::Value> answer) {
 }
 
 Error not_updatable(const Context& c, const std::string& property) {
-  return fault("NotUpdatable", "You cannot change the " + property + " property of " + c.type + " after it is made.");
+  return fault("NotUpdatable",
+               "You cannot change the " + property + " property of " + c.type + " after it is made.");
 }
 
 json::Value pick(const json::Value& from, std::initializer_list<const char*> keys) {
@@ -133,7 +138,9 @@ json::Value pick(const json::Value& from, std::initializer_list<const char*> key
   return out;
 }
 
-std::string document(const json::Value& policy) { return policy.is_string() ? policy.string() : json::print(policy); }
+std::string document(const json::Value& policy) {
+  return policy.is_string() ? policy.string() : json::print(policy);
+}
 
 bool differs(const json::Value& old, const json::Value& next, const char* key) {
   const json::Value* a = old.find(key);
@@ -150,7 +157,8 @@ std::vector<std::string> strings(const json::Value& object, const char* key) {
   return out;
 }
 
-std::vector<std::string> only_in(const std::vector<std::string>& these, const std::vector<std::string>& not_those) {
+std::vector<std::string> only_in(const std::vector<std::string>& these,
+                                 const std::vector<std::string>& not_those) {
   std::vector<std::string> out;
   for (const auto& one : these) {
     if (std::find(not_those.begin(), not_those.end(), one) == not_those.end()) out.push_back(one);

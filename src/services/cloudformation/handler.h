@@ -1,7 +1,7 @@
-// One resource type, as the engine drives it: make, apply what make did not, change in place, remove. Handlers are
-// plain functions over JSON that call the type's service; they keep nothing and may run side by side in fibers.
-// A handler must stand being repeated: after a kill the engine asks `find` what the interrupted attempt had made,
-// then applies again.
+// One resource type, as the engine drives it: make, apply what make did not, change in place, remove.
+// Handlers are plain functions over JSON that call the type's service; they keep nothing and may run side by
+// side in fibers. A handler must stand being repeated: after a kill the engine asks `find` what the
+// interrupted attempt had made, then applies again.
 #pragma once
 
 #include <functional>
@@ -21,20 +21,21 @@ class Context {
   aws::LocalClient* client = nullptr;
   aws::Principal principal;
   std::string account, region, stack_name, stack_id, logical, type;
-  std::string token;                  // of this attempt, an UUID
-  std::string suffix;                 // what makes generated names unique; the same after a resume
-  bool resumed = false;               // an earlier attempt was interrupted
-  Millis started = 0;                 // of the first attempt
-  std::vector<std::string> known;     // physical ids that this logical id has or had: never taken for a new one
-  json::Value stack_tags = json::array();          // [{Key, Value}]
+  std::string token;               // of this attempt, an UUID
+  std::string suffix;              // what makes generated names unique; the same after a resume
+  bool resumed = false;            // an earlier attempt was interrupted
+  Millis started = 0;              // of the first attempt
+  std::vector<std::string> known;  // physical ids that this logical id has or had: never taken for a new one
+  json::Value stack_tags = json::array();            // [{Key, Value}]
   const std::function<bool()>* cancelled = nullptr;  // the stack gave up meanwhile
-  std::function<void(Millis)> sleep;  // waits
+  std::function<void(Millis)> sleep;                 // waits
 
   Result<json::Value> call(const char* service, const char* operation, json::Value input) const;
   // STACK-LOGICAL-SUFFIX cut to fit, as CloudFormation names what has no name.
   std::string generated_name(size_t max, bool lower_case = false) const;
   // The given property, else a generated name.
-  std::string name(const json::Value& properties, const char* property, size_t max, bool lower_case = false) const;
+  std::string name(const json::Value& properties, const char* property, size_t max,
+                   bool lower_case = false) const;
   // The resource's tags with the stack's below them; `system` adds aws:cloudformation:*.
   json::Value tags(const json::Value& properties, bool system = false) const;
   bool is_cancelled() const { return cancelled != nullptr && *cancelled && (*cancelled)(); }
@@ -54,8 +55,10 @@ struct Handler {
   // After make with a null `old`, and for updates in place.
   Result<void> (*apply)(const Context&, const std::string& physical, const json::Value& old,
                         const json::Value& next) = nullptr;
-  Result<void> (*remove)(const Context&, const std::string& physical, const json::Value& properties) = nullptr;
-  Result<json::Value> (*attributes)(const Context&, const std::string& physical, const json::Value& properties) = nullptr;
+  Result<void> (*remove)(const Context&, const std::string& physical,
+                         const json::Value& properties) = nullptr;
+  Result<json::Value> (*attributes)(const Context&, const std::string& physical,
+                                    const json::Value& properties) = nullptr;
   // What an interrupted attempt has made; an empty text where it made nothing.
   Result<std::string> (*find)(const Context&, const json::Value& properties) = nullptr;
 };
@@ -78,18 +81,19 @@ void add_organizations(Handlers&);
 
 // ---- what handlers share
 
-bool is_missing(const Error& e);   // NoSuchEntity, ...NotFound..., ...DoesNotExist...
-bool is_existing(const Error& e);  // ...AlreadyExists..., ...Duplicate...
-Result<void> unless_missing(Result<json::Value> answer);   // removing what is gone is done
+bool is_missing(const Error& e);                          // NoSuchEntity, ...NotFound..., ...DoesNotExist...
+bool is_existing(const Error& e);                         // ...AlreadyExists..., ...Duplicate...
+Result<void> unless_missing(Result<json::Value> answer);  // removing what is gone is done
 Result<void> unless_existing(Result<json::Value> answer);
-Result<void> done(Result<json::Value> answer);             // only whether it went well
+Result<void> done(Result<json::Value> answer);  // only whether it went well
 Error not_updatable(const Context& c, const std::string& property);
 
 json::Value pick(const json::Value& from, std::initializer_list<const char*> keys);  // those that are there
 std::string document(const json::Value& policy);                                     // its JSON text
 bool differs(const json::Value& old, const json::Value& next, const char* key);
 std::vector<std::string> strings(const json::Value& object, const char* key);
-std::vector<std::string> only_in(const std::vector<std::string>& these, const std::vector<std::string>& not_those);
+std::vector<std::string> only_in(const std::vector<std::string>& these,
+                                 const std::vector<std::string>& not_those);
 
 // Of [{Key, Value}] tags: what must be set, and which keys must go.
 struct TagChange {

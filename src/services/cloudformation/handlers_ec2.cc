@@ -1,5 +1,5 @@
-// AWS::EC2::VPC, Subnet, RouteTable, Route, SubnetRouteTableAssociation, InternetGateway, VPCGatewayAttachment.
-// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_EC2.html
+// AWS::EC2::VPC, Subnet, RouteTable, Route, SubnetRouteTableAssociation, InternetGateway,
+// VPCGatewayAttachment. https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_EC2.html
 #include "services/cloudformation/handler.h"
 
 namespace bastide::services::cfn {
@@ -19,28 +19,32 @@ Result<void> retag(const Context& c, const std::string& id, const Value& old, co
   if (old.is_null()) return {};
   const TagChange change = tag_change(c, old, next);
   if (!change.set.array().empty()) {
-    TRY(done(c.call("ec2", "CreateTags", json::object({{"Resources", json::array({id})}, {"Tags", change.set}}))));
+    TRY(done(
+        c.call("ec2", "CreateTags", json::object({{"Resources", json::array({id})}, {"Tags", change.set}}))));
   }
   if (!change.remove.array().empty()) {
     Value keys = json::array();
     for (const auto& key : change.remove.array()) keys.push(json::object({{"Key", key}}));
-    TRY(done(c.call("ec2", "DeleteTags", json::object({{"Resources", json::array({id})}, {"Tags", std::move(keys)}}))));
+    TRY(done(c.call("ec2", "DeleteTags",
+                    json::object({{"Resources", json::array({id})}, {"Tags", std::move(keys)}}))));
   }
   return {};
 }
 
 // What an interrupted attempt tagged as its own.
 Result<std::string> find_tagged(const Context& c, const char* operation, const char* list, const char* id) {
-  const Value out = TRY(c.call("ec2", operation,
-                               json::object({{"Filters", json::array({filter("tag:aws:cloudformation:stack-id", c.stack_id),
-                                                                      filter("tag:aws:cloudformation:logical-id", c.logical)})}})));
+  const Value out = TRY(c.call(
+      "ec2", operation,
+      json::object({{"Filters", json::array({filter("tag:aws:cloudformation:stack-id", c.stack_id),
+                                             filter("tag:aws:cloudformation:logical-id", c.logical)})}})));
   for (const auto& one : out.get_array(list)) {
     if (!only_in({one.get(id)}, c.known).empty()) return one.get(id);
   }
   return std::string();
 }
 
-Result<Value> one(const Context& c, const char* operation, const char* list, const char* ids, const std::string& id) {
+Result<Value> one(const Context& c, const char* operation, const char* list, const char* ids,
+                  const std::string& id) {
   const Value out = TRY(c.call("ec2", operation, json::object({{ids, json::array({id})}})));
   if (out.get_array(list).empty()) return fault("NotFound", id + " does not exist");
   return out.get_array(list)[0];
@@ -64,10 +68,12 @@ Result<Made> make_vpc(const Context& c, const Value& p) {
 
 Result<void> apply_vpc(const Context& c, const std::string& id, const Value& old, const Value& next) {
   if (!old.is_null() && differs(old, next, "InstanceTenancy")) return not_updatable(c, "InstanceTenancy");
-  for (const auto& [key, fallback] : {std::pair{"EnableDnsSupport", true}, std::pair{"EnableDnsHostnames", false}}) {
+  for (const auto& [key, fallback] :
+       {std::pair{"EnableDnsSupport", true}, std::pair{"EnableDnsHostnames", false}}) {
     const bool wanted = next.get_bool(key, fallback);
     if (wanted == old.get_bool(key, fallback)) continue;
-    TRY(done(c.call("ec2", "ModifyVpcAttribute", json::object({{"VpcId", id}, {key, json::object({{"Value", wanted}})}}))));
+    TRY(done(c.call("ec2", "ModifyVpcAttribute",
+                    json::object({{"VpcId", id}, {key, json::object({{"Value", wanted}})}}))));
   }
   return retag(c, id, old, next);
 }
@@ -83,20 +89,24 @@ Result<Value> vpc_attributes(const Context& c, const std::string& id, const Valu
   for (const auto& a : vpc.get_array("CidrBlockAssociationSet")) blocks.push(a.get("AssociationId"));
   out["CidrBlockAssociations"] = std::move(blocks);
   out["Ipv6CidrBlocks"] = json::array();
-  const Value groups = TRY(c.call("ec2", "DescribeSecurityGroups",
-                                  json::object({{"Filters", json::array({filter("vpc-id", id), filter("group-name", "default")})}})));
+  const Value groups = TRY(c.call(
+      "ec2", "DescribeSecurityGroups",
+      json::object({{"Filters", json::array({filter("vpc-id", id), filter("group-name", "default")})}})));
   if (!groups.get_array("SecurityGroups").empty()) {
     out["DefaultSecurityGroup"] = groups.get_array("SecurityGroups")[0].get("GroupId");
   }
-  auto acls = c.call("ec2", "DescribeNetworkAcls",
-                     json::object({{"Filters", json::array({filter("vpc-id", id), filter("default", "true")})}}));
+  auto acls =
+      c.call("ec2", "DescribeNetworkAcls",
+             json::object({{"Filters", json::array({filter("vpc-id", id), filter("default", "true")})}}));
   if (acls && !acls->get_array("NetworkAcls").empty()) {
     out["DefaultNetworkAcl"] = acls->get_array("NetworkAcls")[0].get("NetworkAclId");
   }
   return out;
 }
 
-Result<std::string> find_vpc(const Context& c, const Value&) { return find_tagged(c, "DescribeVpcs", "Vpcs", "VpcId"); }
+Result<std::string> find_vpc(const Context& c, const Value&) {
+  return find_tagged(c, "DescribeVpcs", "Vpcs", "VpcId");
+}
 
 // ---- Subnet
 
@@ -112,8 +122,9 @@ Result<Made> make_subnet(const Context& c, const Value& p) {
 Result<void> apply_subnet(const Context& c, const std::string& id, const Value& old, const Value& next) {
   const bool wanted = next.get_bool("MapPublicIpOnLaunch");
   if (wanted != old.get_bool("MapPublicIpOnLaunch")) {
-    TRY(done(c.call("ec2", "ModifySubnetAttribute",
-                    json::object({{"SubnetId", id}, {"MapPublicIpOnLaunch", json::object({{"Value", wanted}})}}))));
+    TRY(done(c.call(
+        "ec2", "ModifySubnetAttribute",
+        json::object({{"SubnetId", id}, {"MapPublicIpOnLaunch", json::object({{"Value", wanted}})}}))));
   }
   return retag(c, id, old, next);
 }
@@ -158,8 +169,9 @@ Result<std::string> find_table(const Context& c, const Value&) {
 std::string route_id(const Value& p) { return p.get("RouteTableId") + "|" + p.get("DestinationCidrBlock"); }
 
 Result<void> put_route(const Context& c, const char* operation, const Value& p) {
-  return done(c.call("ec2", operation, pick(p, {"DestinationCidrBlock", "GatewayId", "NatGatewayId", "NetworkInterfaceId",
-                                                "RouteTableId", "VpcPeeringConnectionId"})));
+  return done(c.call("ec2", operation,
+                     pick(p, {"DestinationCidrBlock", "GatewayId", "NatGatewayId", "NetworkInterfaceId",
+                              "RouteTableId", "VpcPeeringConnectionId"})));
 }
 
 Result<Made> make_route(const Context& c, const Value& p) {
@@ -184,7 +196,9 @@ Result<std::string> find_route(const Context& c, const Value& p) {
   if (!table) return std::string();
   for (const auto& route : table->get_array("Routes")) {
     const bool same = route.get("DestinationCidrBlock") == p.get("DestinationCidrBlock");
-    if (same && route.get("GatewayId") == p.get("GatewayId") && route.get("NatGatewayId") == p.get("NatGatewayId")) return route_id(p);
+    if (same && route.get("GatewayId") == p.get("GatewayId") &&
+        route.get("NatGatewayId") == p.get("NatGatewayId"))
+      return route_id(p);
   }
   return std::string();
 }
@@ -216,8 +230,9 @@ Result<std::string> find_association(const Context& c, const Value& p) {
 // ---- InternetGateway and its attachment
 
 Result<Made> make_gateway(const Context& c, const Value& p) {
-  const Value out = TRY(c.call("ec2", "CreateInternetGateway",
-                               json::object({{"TagSpecifications", tag_specification(c, p, "internet-gateway")}})));
+  const Value out =
+      TRY(c.call("ec2", "CreateInternetGateway",
+                 json::object({{"TagSpecifications", tag_specification(c, p, "internet-gateway")}})));
   const std::string id = TRY(made_id(out, "InternetGateway", "InternetGatewayId"));
   return Made{id, json::object({{"InternetGatewayId", id}})};
 }
@@ -254,7 +269,8 @@ Result<Value> attachment_attributes(const Context&, const std::string&, const Va
 }
 
 Result<std::string> find_attachment(const Context& c, const Value& p) {
-  auto gateway = one(c, "DescribeInternetGateways", "InternetGateways", "InternetGatewayIds", p.get("InternetGatewayId"));
+  auto gateway = one(c, "DescribeInternetGateways", "InternetGateways", "InternetGatewayIds",
+                     p.get("InternetGatewayId"));
   if (!gateway) return std::string();
   for (const auto& a : gateway->get_array("Attachments")) {
     if (a.get("VpcId") == p.get("VpcId")) return "IGW|" + p.get("VpcId");
@@ -265,19 +281,40 @@ Result<std::string> find_attachment(const Context& c, const Value& p) {
 }  // namespace
 
 void add_ec2(Handlers& h) {
-  h["AWS::EC2::VPC"] = {.make = make_vpc, .apply = apply_vpc, .remove = remove_vpc, .attributes = vpc_attributes, .find = find_vpc};
-  h["AWS::EC2::Subnet"] = {.make = make_subnet, .apply = apply_subnet, .remove = remove_subnet,
-                           .attributes = subnet_attributes, .find = find_subnet};
-  h["AWS::EC2::RouteTable"] = {.make = make_table, .apply = retag, .remove = remove_table,
-                               .attributes = table_attributes, .find = find_table};
-  h["AWS::EC2::Route"] = {.make = make_route, .apply = apply_route, .remove = remove_route,
-                          .attributes = route_attributes, .find = find_route};
-  h["AWS::EC2::SubnetRouteTableAssociation"] = {.make = make_association, .remove = remove_association,
-                                                .attributes = association_attributes, .find = find_association};
-  h["AWS::EC2::InternetGateway"] = {.make = make_gateway, .apply = retag, .remove = remove_gateway,
-                                    .attributes = gateway_attributes, .find = find_gateway};
-  h["AWS::EC2::VPCGatewayAttachment"] = {.make = make_attachment, .apply = apply_attachment, .remove = remove_attachment,
-                                         .attributes = attachment_attributes, .find = find_attachment};
+  h["AWS::EC2::VPC"] = {.make = make_vpc,
+                        .apply = apply_vpc,
+                        .remove = remove_vpc,
+                        .attributes = vpc_attributes,
+                        .find = find_vpc};
+  h["AWS::EC2::Subnet"] = {.make = make_subnet,
+                           .apply = apply_subnet,
+                           .remove = remove_subnet,
+                           .attributes = subnet_attributes,
+                           .find = find_subnet};
+  h["AWS::EC2::RouteTable"] = {.make = make_table,
+                               .apply = retag,
+                               .remove = remove_table,
+                               .attributes = table_attributes,
+                               .find = find_table};
+  h["AWS::EC2::Route"] = {.make = make_route,
+                          .apply = apply_route,
+                          .remove = remove_route,
+                          .attributes = route_attributes,
+                          .find = find_route};
+  h["AWS::EC2::SubnetRouteTableAssociation"] = {.make = make_association,
+                                                .remove = remove_association,
+                                                .attributes = association_attributes,
+                                                .find = find_association};
+  h["AWS::EC2::InternetGateway"] = {.make = make_gateway,
+                                    .apply = retag,
+                                    .remove = remove_gateway,
+                                    .attributes = gateway_attributes,
+                                    .find = find_gateway};
+  h["AWS::EC2::VPCGatewayAttachment"] = {.make = make_attachment,
+                                         .apply = apply_attachment,
+                                         .remove = remove_attachment,
+                                         .attributes = attachment_attributes,
+                                         .find = find_attachment};
 }
 
 }  // namespace bastide::services::cfn

@@ -17,9 +17,11 @@ Value permission(const Value& rule) {
     return json::array({std::move(v)});
   };
   if (rule.has("CidrIp")) out["IpRanges"] = with_description(json::object({{"CidrIp", rule.get("CidrIp")}}));
-  if (rule.has("CidrIpv6")) out["Ipv6Ranges"] = with_description(json::object({{"CidrIpv6", rule.get("CidrIpv6")}}));
+  if (rule.has("CidrIpv6"))
+    out["Ipv6Ranges"] = with_description(json::object({{"CidrIpv6", rule.get("CidrIpv6")}}));
   for (const char* key : {"SourcePrefixListId", "DestinationPrefixListId"}) {
-    if (rule.has(key)) out["PrefixListIds"] = with_description(json::object({{"PrefixListId", rule.get(key)}}));
+    if (rule.has(key))
+      out["PrefixListIds"] = with_description(json::object({{"PrefixListId", rule.get(key)}}));
   }
   for (const char* key : {"SourceSecurityGroupId", "DestinationSecurityGroupId"}) {
     if (!rule.has(key)) continue;
@@ -53,13 +55,16 @@ Value everything_out() {
 Result<void> change(const Context& c, const char* operation, const std::string& group, const Value& rules) {
   if (rules.array().empty()) return {};
   auto out = c.call("ec2", operation, json::object({{"GroupId", group}, {"IpPermissions", rules}}));
-  return std::string_view(operation).starts_with("Revoke") ? unless_missing(std::move(out)) : unless_existing(std::move(out));
+  return std::string_view(operation).starts_with("Revoke") ? unless_missing(std::move(out))
+                                                           : unless_existing(std::move(out));
 }
 
 Result<Made> make_group(const Context& c, const Value& p) {
-  Value in = json::object({{"GroupName", c.name(p, "GroupName", 255)}, {"Description", p.get("GroupDescription")}});
+  Value in =
+      json::object({{"GroupName", c.name(p, "GroupName", 255)}, {"Description", p.get("GroupDescription")}});
   if (p.has("VpcId")) in["VpcId"] = p.get("VpcId");
-  in["TagSpecifications"] = json::array({json::object({{"ResourceType", "security-group"}, {"Tags", c.tags(p, true)}})});
+  in["TagSpecifications"] =
+      json::array({json::object({{"ResourceType", "security-group"}, {"Tags", c.tags(p, true)}})});
   const Value out = TRY(c.call("ec2", "CreateSecurityGroup", std::move(in)));
   const std::string id = out.get("GroupId");
   return Made{id, json::object({{"Id", id}, {"GroupId", id}, {"VpcId", p.get("VpcId")}})};
@@ -73,7 +78,8 @@ Value egress(const Value& p) {
 }
 
 Result<void> apply_group(const Context& c, const std::string& id, const Value& old, const Value& next) {
-  const Value in_before = permissions(old, "SecurityGroupIngress"), in_after = permissions(next, "SecurityGroupIngress");
+  const Value in_before = permissions(old, "SecurityGroupIngress"),
+              in_after = permissions(next, "SecurityGroupIngress");
   const Value out_before = egress(old), out_after = egress(next);
   TRY(change(c, "AuthorizeSecurityGroupIngress", id, without(in_after, in_before)));
   TRY(change(c, "RevokeSecurityGroupIngress", id, without(in_before, in_after)));
@@ -82,12 +88,14 @@ Result<void> apply_group(const Context& c, const std::string& id, const Value& o
   if (old.is_null()) return {};
   const TagChange tags = tag_change(c, old, next);
   if (!tags.set.array().empty()) {
-    TRY(done(c.call("ec2", "CreateTags", json::object({{"Resources", json::array({id})}, {"Tags", tags.set}}))));
+    TRY(done(
+        c.call("ec2", "CreateTags", json::object({{"Resources", json::array({id})}, {"Tags", tags.set}}))));
   }
   if (!tags.remove.array().empty()) {
     Value keys = json::array();
     for (const auto& key : tags.remove.array()) keys.push(json::object({{"Key", key}}));
-    TRY(done(c.call("ec2", "DeleteTags", json::object({{"Resources", json::array({id})}, {"Tags", std::move(keys)}}))));
+    TRY(done(c.call("ec2", "DeleteTags",
+                    json::object({{"Resources", json::array({id})}, {"Tags", std::move(keys)}}))));
   }
   return {};
 }
@@ -101,9 +109,11 @@ Result<Value> group_attributes(const Context&, const std::string& id, const Valu
 }
 
 Result<std::string> find_group(const Context& c, const Value&) {
-  Value filters = json::array({json::object({{"Name", "tag:aws:cloudformation:stack-id"}, {"Values", json::array({c.stack_id})}}),
-                               json::object({{"Name", "tag:aws:cloudformation:logical-id"}, {"Values", json::array({c.logical})}})});
-  const Value out = TRY(c.call("ec2", "DescribeSecurityGroups", json::object({{"Filters", std::move(filters)}})));
+  Value filters = json::array(
+      {json::object({{"Name", "tag:aws:cloudformation:stack-id"}, {"Values", json::array({c.stack_id})}}),
+       json::object({{"Name", "tag:aws:cloudformation:logical-id"}, {"Values", json::array({c.logical})}})});
+  const Value out =
+      TRY(c.call("ec2", "DescribeSecurityGroups", json::object({{"Filters", std::move(filters)}})));
   for (const auto& group : out.get_array("SecurityGroups")) {
     if (!only_in({group.get("GroupId")}, c.known).empty()) return group.get("GroupId");
   }
@@ -114,8 +124,9 @@ Result<std::string> find_group(const Context& c, const Value&) {
 
 template <bool ingress>
 Result<Made> make_rule(const Context& c, const Value& p) {
-  auto out = c.call("ec2", ingress ? "AuthorizeSecurityGroupIngress" : "AuthorizeSecurityGroupEgress",
-                    json::object({{"GroupId", p.get("GroupId")}, {"IpPermissions", json::array({permission(p)})}}));
+  auto out =
+      c.call("ec2", ingress ? "AuthorizeSecurityGroupIngress" : "AuthorizeSecurityGroupEgress",
+             json::object({{"GroupId", p.get("GroupId")}, {"IpPermissions", json::array({permission(p)})}}));
   if (!out && !(c.resumed && is_existing(out.error()))) return std::move(out).error();
   std::string id = c.generated_name(255);
   if (out && !out->get_array("SecurityGroupRules").empty()) {
@@ -134,20 +145,32 @@ Result<void> remove_rule(const Context& c, const std::string&, const Value& p) {
 template <bool ingress>
 Result<void> apply_rule(const Context& c, const std::string&, const Value& old, const Value& next) {
   if (old.is_null() || !differs(old, next, "Description")) return {};
-  return done(c.call("ec2", ingress ? "UpdateSecurityGroupRuleDescriptionsIngress" : "UpdateSecurityGroupRuleDescriptionsEgress",
-                     json::object({{"GroupId", next.get("GroupId")}, {"IpPermissions", json::array({permission(next)})}})));
+  return done(c.call(
+      "ec2",
+      ingress ? "UpdateSecurityGroupRuleDescriptionsIngress" : "UpdateSecurityGroupRuleDescriptionsEgress",
+      json::object({{"GroupId", next.get("GroupId")}, {"IpPermissions", json::array({permission(next)})}})));
 }
 
-Result<Value> rule_attributes(const Context&, const std::string& id, const Value&) { return json::object({{"Id", id}}); }
+Result<Value> rule_attributes(const Context&, const std::string& id, const Value&) {
+  return json::object({{"Id", id}});
+}
 
 }  // namespace
 
 void add_ec2_groups(Handlers& h) {
-  h["AWS::EC2::SecurityGroup"] = {.name_property = "GroupName", .make = make_group, .apply = apply_group,
-                                  .remove = remove_group, .attributes = group_attributes, .find = find_group};
-  h["AWS::EC2::SecurityGroupIngress"] = {.make = make_rule<true>, .apply = apply_rule<true>, .remove = remove_rule<true>,
+  h["AWS::EC2::SecurityGroup"] = {.name_property = "GroupName",
+                                  .make = make_group,
+                                  .apply = apply_group,
+                                  .remove = remove_group,
+                                  .attributes = group_attributes,
+                                  .find = find_group};
+  h["AWS::EC2::SecurityGroupIngress"] = {.make = make_rule<true>,
+                                         .apply = apply_rule<true>,
+                                         .remove = remove_rule<true>,
                                          .attributes = rule_attributes};
-  h["AWS::EC2::SecurityGroupEgress"] = {.make = make_rule<false>, .apply = apply_rule<false>, .remove = remove_rule<false>,
+  h["AWS::EC2::SecurityGroupEgress"] = {.make = make_rule<false>,
+                                        .apply = apply_rule<false>,
+                                        .remove = remove_rule<false>,
                                         .attributes = rule_attributes};
 }
 

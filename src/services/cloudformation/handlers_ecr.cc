@@ -8,7 +8,8 @@ namespace {
 using json::Value;
 
 Value attributes_of(const Value& repository) {
-  return json::object({{"Arn", repository.get("repositoryArn")}, {"RepositoryUri", repository.get("repositoryUri")}});
+  return json::object(
+      {{"Arn", repository.get("repositoryArn")}, {"RepositoryUri", repository.get("repositoryUri")}});
 }
 
 Result<Made> make(const Context& c, const Value& p) {
@@ -31,8 +32,10 @@ Result<Made> make(const Context& c, const Value& p) {
 }
 
 Result<Value> attributes(const Context& c, const std::string& name, const Value&) {
-  const Value out = TRY(c.call("ecr", "DescribeRepositories", json::object({{"repositoryNames", json::array({name})}})));
-  if (out.get_array("repositories").empty()) return fault("RepositoryNotFoundException", "The repository " + name + " is gone");
+  const Value out =
+      TRY(c.call("ecr", "DescribeRepositories", json::object({{"repositoryNames", json::array({name})}})));
+  if (out.get_array("repositories").empty())
+    return fault("RepositoryNotFoundException", "The repository " + name + " is gone");
   return attributes_of(out.get_array("repositories")[0]);
 }
 
@@ -40,7 +43,8 @@ Result<void> apply_texts(const Context& c, const std::string& name, const Value&
   const Value* lifecycle = next.find("LifecyclePolicy");
   const std::string text = lifecycle == nullptr ? "" : lifecycle->get("LifecyclePolicyText");
   if (!text.empty() && differs(old, next, "LifecyclePolicy")) {
-    TRY(done(c.call("ecr", "PutLifecyclePolicy", json::object({{"repositoryName", name}, {"lifecyclePolicyText", text}}))));
+    TRY(done(c.call("ecr", "PutLifecyclePolicy",
+                    json::object({{"repositoryName", name}, {"lifecyclePolicyText", text}}))));
   } else if (text.empty() && old.has("LifecyclePolicy")) {
     TRY(unless_missing(c.call("ecr", "DeleteLifecyclePolicy", json::object({{"repositoryName", name}}))));
   }
@@ -73,17 +77,20 @@ Result<void> apply(const Context& c, const std::string& name, const Value& old, 
   if (!change.any()) return {};
   const Value known = TRY(attributes(c, name, next));
   if (!change.set.array().empty()) {
-    TRY(done(c.call("ecr", "TagResource", json::object({{"resourceArn", known.get("Arn")}, {"tags", change.set}}))));
+    TRY(done(c.call("ecr", "TagResource",
+                    json::object({{"resourceArn", known.get("Arn")}, {"tags", change.set}}))));
   }
   if (!change.remove.array().empty()) {
-    TRY(done(c.call("ecr", "UntagResource", json::object({{"resourceArn", known.get("Arn")}, {"tagKeys", change.remove}}))));
+    TRY(done(c.call("ecr", "UntagResource",
+                    json::object({{"resourceArn", known.get("Arn")}, {"tagKeys", change.remove}}))));
   }
   return {};
 }
 
 Result<void> remove(const Context& c, const std::string& name, const Value& p) {
-  return unless_missing(c.call("ecr", "DeleteRepository",
-                               json::object({{"repositoryName", name}, {"force", p.get_bool("EmptyOnDelete")}})));
+  return unless_missing(
+      c.call("ecr", "DeleteRepository",
+             json::object({{"repositoryName", name}, {"force", p.get_bool("EmptyOnDelete")}})));
 }
 
 Result<std::string> find(const Context& c, const Value& p) {
@@ -93,15 +100,20 @@ Result<std::string> find(const Context& c, const Value& p) {
   if (!out) return std::move(out).error();
   if (out->get_array("repositories").empty()) return std::string();
   const Value* made = out->get_array("repositories")[0].find("createdAt");
-  if (made != nullptr && made->is_number() && (made->number() + 1) * 1000 < static_cast<double>(c.started)) return std::string();
+  if (made != nullptr && made->is_number() && (made->number() + 1) * 1000 < static_cast<double>(c.started))
+    return std::string();
   return name;
 }
 
 }  // namespace
 
 void add_ecr(Handlers& h) {
-  h["AWS::ECR::Repository"] = {.name_property = "RepositoryName", .make = make, .apply = apply, .remove = remove,
-                               .attributes = attributes, .find = find};
+  h["AWS::ECR::Repository"] = {.name_property = "RepositoryName",
+                               .make = make,
+                               .apply = apply,
+                               .remove = remove,
+                               .attributes = attributes,
+                               .find = find};
 }
 
 }  // namespace bastide::services::cfn

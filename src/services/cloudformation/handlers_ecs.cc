@@ -14,7 +14,8 @@ constexpr Millis kPoll = 250;
 
 Value ecs_tags(const Value& tags) {
   Value out = json::array();
-  for (const auto& tag : tags.array()) out.push(json::object({{"key", tag.get("Key")}, {"value", tag.get("Value")}}));
+  for (const auto& tag : tags.array())
+    out.push(json::object({{"key", tag.get("Key")}, {"value", tag.get("Value")}}));
   return out;
 }
 
@@ -35,10 +36,12 @@ Value input(const Context& c, const Value& p, std::initializer_list<const char*>
 Result<void> retag(const Context& c, const std::string& arn, const Value& old, const Value& next) {
   const TagChange change = tag_change(c, old, next);
   if (!change.set.array().empty()) {
-    TRY(done(c.call("ecs", "TagResource", json::object({{"resourceArn", arn}, {"tags", ecs_tags(change.set)}}))));
+    TRY(done(
+        c.call("ecs", "TagResource", json::object({{"resourceArn", arn}, {"tags", ecs_tags(change.set)}}))));
   }
   if (!change.remove.array().empty()) {
-    TRY(done(c.call("ecs", "UntagResource", json::object({{"resourceArn", arn}, {"tagKeys", change.remove}}))));
+    TRY(done(
+        c.call("ecs", "UntagResource", json::object({{"resourceArn", arn}, {"tagKeys", change.remove}}))));
   }
   return {};
 }
@@ -57,7 +60,8 @@ std::string cluster_arn(const Context& c, const std::string& name) {
 Result<Made> make_cluster(const Context& c, const Value& p) {
   const std::string name = c.name(p, "ClusterName", 255);
   Value in = input(c, p, {"CapacityProviders", "Configuration", "DefaultCapacityProviderStrategy"});
-  if (const Value* settings = p.find("ClusterSettings")) in["settings"] = camel_keys(c.type, "ClusterSettings", *settings);
+  if (const Value* settings = p.find("ClusterSettings"))
+    in["settings"] = camel_keys(c.type, "ClusterSettings", *settings);
   in["clusterName"] = name;
   with_tags(c, p, in);
   TRY(done(c.call("ecs", "CreateCluster", std::move(in))));
@@ -68,13 +72,18 @@ Result<void> apply_cluster(const Context& c, const std::string& name, const Valu
   if (old.is_null()) return {};
   if (differs(old, next, "ClusterSettings") || differs(old, next, "Configuration")) {
     Value in = input(c, next, {"Configuration"});
-    if (const Value* v = next.find("ClusterSettings")) in["settings"] = camel_keys(c.type, "ClusterSettings", *v);
+    if (const Value* v = next.find("ClusterSettings"))
+      in["settings"] = camel_keys(c.type, "ClusterSettings", *v);
     in["cluster"] = name;
     TRY(done(c.call("ecs", "UpdateCluster", std::move(in))));
   }
   if (differs(old, next, "CapacityProviders") || differs(old, next, "DefaultCapacityProviderStrategy")) {
-    Value in = json::object({{"cluster", name}, {"capacityProviders", json::array()}, {"defaultCapacityProviderStrategy", json::array()}});
-    for (const auto& [key, v] : input(c, next, {"CapacityProviders", "DefaultCapacityProviderStrategy"}).object()) in[key] = v;
+    Value in = json::object({{"cluster", name},
+                             {"capacityProviders", json::array()},
+                             {"defaultCapacityProviderStrategy", json::array()}});
+    for (const auto& [key, v] :
+         input(c, next, {"CapacityProviders", "DefaultCapacityProviderStrategy"}).object())
+      in[key] = v;
     TRY(done(c.call("ecs", "PutClusterCapacityProviders", std::move(in))));
   }
   return retag(c, cluster_arn(c, name), old, next);
@@ -100,9 +109,10 @@ Result<std::string> find_cluster(const Context& c, const Value& p) {
 // ---- TaskDefinition
 
 Result<Made> make_task(const Context& c, const Value& p) {
-  Value in = input(c, p, {"ContainerDefinitions", "Cpu", "EphemeralStorage", "ExecutionRoleArn", "IpcMode", "Memory",
-                          "NetworkMode", "PidMode", "PlacementConstraints", "RequiresCompatibilities", "RuntimePlatform",
-                          "TaskRoleArn", "Volumes"});
+  Value in = input(c, p,
+                   {"ContainerDefinitions", "Cpu", "EphemeralStorage", "ExecutionRoleArn", "IpcMode",
+                    "Memory", "NetworkMode", "PidMode", "PlacementConstraints", "RequiresCompatibilities",
+                    "RuntimePlatform", "TaskRoleArn", "Volumes"});
   in["family"] = c.name(p, "Family", 255);
   with_tags(c, p, in);
   const Value out = TRY(c.call("ecs", "RegisterTaskDefinition", std::move(in)));
@@ -117,7 +127,8 @@ Result<void> apply_task(const Context& c, const std::string& arn, const Value& o
 
 Result<void> remove_task(const Context& c, const std::string& arn, const Value&) {
   auto out = c.call("ecs", "DeregisterTaskDefinition", json::object({{"taskDefinition", arn}}));
-  if (!out && out.error().code == "ClientException") return {};  // "The specified task definition does not exist."
+  if (!out && out.error().code == "ClientException")
+    return {};  // "The specified task definition does not exist."
   return unless_missing(std::move(out));
 }
 
@@ -127,11 +138,13 @@ Result<Value> task_attributes(const Context&, const std::string& arn, const Valu
 
 // The family's newest revision, when it came after the attempt began.
 Result<std::string> find_task(const Context& c, const Value& p) {
-  auto out = c.call("ecs", "DescribeTaskDefinition", json::object({{"taskDefinition", c.name(p, "Family", 255)}}));
+  auto out =
+      c.call("ecs", "DescribeTaskDefinition", json::object({{"taskDefinition", c.name(p, "Family", 255)}}));
   if (!out) return std::string();
   const Value* task = out->find("taskDefinition");
   const Value* made = task == nullptr ? nullptr : task->find("registeredAt");
-  if (made == nullptr || !made->is_number() || (made->number() + 1) * 1000 < static_cast<double>(c.started)) return std::string();
+  if (made == nullptr || !made->is_number() || (made->number() + 1) * 1000 < static_cast<double>(c.started))
+    return std::string();
   const std::string arn = task->get("taskDefinitionArn");
   return only_in({arn}, c.known).empty() ? std::string() : arn;
 }
@@ -153,7 +166,8 @@ Result<void> wait_stable(const Context& c, const std::string& arn, const Value& 
     const auto& deployments = service.get_array("deployments");
     for (const auto& deployment : deployments) {
       if (deployment.get("status") == "PRIMARY" && deployment.get("rolloutState") == "FAILED") {
-        return fault("NotStabilized", "ECS Deployment Circuit Breaker was triggered: " + deployment.get("rolloutStateReason"));
+        return fault("NotStabilized",
+                     "ECS Deployment Circuit Breaker was triggered: " + deployment.get("rolloutStateReason"));
       }
     }
     return deployments.size() <= 1 && service.get_int("runningCount") == service.get_int("desiredCount") &&
@@ -162,10 +176,11 @@ Result<void> wait_stable(const Context& c, const std::string& arn, const Value& 
 }
 
 Result<Made> make_service(const Context& c, const Value& p) {
-  Value in = input(c, p, {"CapacityProviderStrategy", "Cluster", "DeploymentConfiguration", "DeploymentController",
-                          "DesiredCount", "EnableECSManagedTags", "EnableExecuteCommand", "HealthCheckGracePeriodSeconds",
-                          "LaunchType", "LoadBalancers", "NetworkConfiguration", "PlatformVersion", "PropagateTags",
-                          "SchedulingStrategy", "TaskDefinition"});
+  Value in = input(c, p,
+                   {"CapacityProviderStrategy", "Cluster", "DeploymentConfiguration", "DeploymentController",
+                    "DesiredCount", "EnableECSManagedTags", "EnableExecuteCommand",
+                    "HealthCheckGracePeriodSeconds", "LaunchType", "LoadBalancers", "NetworkConfiguration",
+                    "PlatformVersion", "PropagateTags", "SchedulingStrategy", "TaskDefinition"});
   if (in.get("schedulingStrategy") != "DAEMON" && !in.has("desiredCount")) in["desiredCount"] = 1;
   in["serviceName"] = c.name(p, "ServiceName", 255);
   in["clientToken"] = c.token;
@@ -181,10 +196,11 @@ Result<void> apply_service(const Context& c, const std::string& arn, const Value
     for (const char* fixed : {"LaunchType", "DeploymentController"}) {
       if (differs(old, next, fixed)) return not_updatable(c, fixed);
     }
-    Value in = input(c, next, {"CapacityProviderStrategy", "Cluster", "DeploymentConfiguration", "DesiredCount",
-                               "EnableECSManagedTags", "EnableExecuteCommand", "HealthCheckGracePeriodSeconds",
-                               "LoadBalancers", "NetworkConfiguration", "PlatformVersion", "PropagateTags", "TaskDefinition",
-                               "ForceNewDeployment"});
+    Value in = input(
+        c, next,
+        {"CapacityProviderStrategy", "Cluster", "DeploymentConfiguration", "DesiredCount",
+         "EnableECSManagedTags", "EnableExecuteCommand", "HealthCheckGracePeriodSeconds", "LoadBalancers",
+         "NetworkConfiguration", "PlatformVersion", "PropagateTags", "TaskDefinition", "ForceNewDeployment"});
     if (const Value* force = next.find("ForceNewDeployment")) {
       in["forceNewDeployment"] = force->get_bool("EnableForceNewDeployment");
     }
@@ -196,7 +212,8 @@ Result<void> apply_service(const Context& c, const std::string& arn, const Value
 }
 
 Result<void> remove_service(const Context& c, const std::string& arn, const Value& p) {
-  auto out = c.call("ecs", "DeleteService", json::object({{"cluster", cluster_of(p)}, {"service", arn}, {"force", true}}));
+  auto out = c.call("ecs", "DeleteService",
+                    json::object({{"cluster", cluster_of(p)}, {"service", arn}, {"force", true}}));
   if (!out && out.error().code == "ServiceNotActiveException") return {};
   if (!out) return unless_missing(std::move(out));
   return c.wait_until(kGone, kPoll, [&]() -> Result<bool> {
@@ -222,12 +239,24 @@ Result<std::string> find_service(const Context& c, const Value& p) {
 }  // namespace
 
 void add_ecs(Handlers& h) {
-  h["AWS::ECS::Cluster"] = {.name_property = "ClusterName", .make = make_cluster, .apply = apply_cluster,
-                            .remove = remove_cluster, .attributes = cluster_attributes, .find = find_cluster};
-  h["AWS::ECS::TaskDefinition"] = {.make = make_task, .apply = apply_task, .remove = remove_task,
-                                   .attributes = task_attributes, .find = find_task};
-  h["AWS::ECS::Service"] = {.name_property = "ServiceName", .waits = true, .make = make_service, .apply = apply_service,
-                            .remove = remove_service, .attributes = service_attributes, .find = find_service};
+  h["AWS::ECS::Cluster"] = {.name_property = "ClusterName",
+                            .make = make_cluster,
+                            .apply = apply_cluster,
+                            .remove = remove_cluster,
+                            .attributes = cluster_attributes,
+                            .find = find_cluster};
+  h["AWS::ECS::TaskDefinition"] = {.make = make_task,
+                                   .apply = apply_task,
+                                   .remove = remove_task,
+                                   .attributes = task_attributes,
+                                   .find = find_task};
+  h["AWS::ECS::Service"] = {.name_property = "ServiceName",
+                            .waits = true,
+                            .make = make_service,
+                            .apply = apply_service,
+                            .remove = remove_service,
+                            .attributes = service_attributes,
+                            .find = find_service};
 }
 
 }  // namespace bastide::services::cfn

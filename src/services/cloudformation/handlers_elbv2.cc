@@ -12,16 +12,19 @@ using json::Value;
 Result<void> retag(const Context& c, const std::string& arn, const Value& old, const Value& next) {
   const TagChange change = tag_change(c, old, next);
   if (!change.set.array().empty()) {
-    TRY(done(c.call("elbv2", "AddTags", json::object({{"ResourceArns", json::array({arn})}, {"Tags", change.set}}))));
+    TRY(done(c.call("elbv2", "AddTags",
+                    json::object({{"ResourceArns", json::array({arn})}, {"Tags", change.set}}))));
   }
   if (!change.remove.array().empty()) {
-    TRY(done(c.call("elbv2", "RemoveTags", json::object({{"ResourceArns", json::array({arn})}, {"TagKeys", change.remove}}))));
+    TRY(done(c.call("elbv2", "RemoveTags",
+                    json::object({{"ResourceArns", json::array({arn})}, {"TagKeys", change.remove}}))));
   }
   return {};
 }
 
-Result<void> set_attributes(const Context& c, const char* operation, const char* arn_key, const std::string& arn,
-                            const Value& old, const Value& next, const char* property) {
+Result<void> set_attributes(const Context& c, const char* operation, const char* arn_key,
+                            const std::string& arn, const Value& old, const Value& next,
+                            const char* property) {
   const Value* wanted = next.find(property);
   if (wanted == nullptr || wanted->array().empty() || !differs(old, next, property)) return {};
   return done(c.call("elbv2", operation, json::object({{arn_key, arn}, {"Attributes", *wanted}})));
@@ -39,7 +42,8 @@ Result<Value> first(const Result<Value>& answer, const char* list) {
   return answer->get_array(list)[0];
 }
 
-// "arn:...:loadbalancer/app/name/id" -> "app/name/id"; "arn:...:targetgroup/name/id" -> "targetgroup/name/id".
+// "arn:...:loadbalancer/app/name/id" -> "app/name/id"; "arn:...:targetgroup/name/id" ->
+// "targetgroup/name/id".
 std::string full_name(const std::string& arn, const char* after) {
   const size_t at = arn.find(after);
   return at == std::string::npos ? "" : arn.substr(at + std::string(after).size());
@@ -49,7 +53,8 @@ std::string full_name(const std::string& arn, const char* after) {
 
 Value balancer_attributes_of(const Value& b) {
   const std::string arn = b.get("LoadBalancerArn");
-  return json::object({{"LoadBalancerArn", arn}, {"DNSName", b.get("DNSName")},
+  return json::object({{"LoadBalancerArn", arn},
+                       {"DNSName", b.get("DNSName")},
                        {"LoadBalancerName", b.get("LoadBalancerName")},
                        {"LoadBalancerFullName", full_name(arn, ":loadbalancer/")},
                        {"CanonicalHostedZoneID", b.get("CanonicalHostedZoneId")}});
@@ -64,8 +69,9 @@ Result<Made> make_balancer(const Context& c, const Value& p) {
 }
 
 Result<Value> balancer_attributes(const Context& c, const std::string& arn, const Value&) {
-  const Value b = TRY(first(c.call("elbv2", "DescribeLoadBalancers",
-                                   json::object({{"LoadBalancerArns", json::array({arn})}})), "LoadBalancers"));
+  const Value b = TRY(first(
+      c.call("elbv2", "DescribeLoadBalancers", json::object({{"LoadBalancerArns", json::array({arn})}})),
+      "LoadBalancers"));
   return balancer_attributes_of(b);
 }
 
@@ -74,7 +80,8 @@ Result<void> apply_balancer(const Context& c, const std::string& arn, const Valu
     if (differs(old, next, "SecurityGroups")) {
       Value groups = json::array();
       for (const auto& g : strings(next, "SecurityGroups")) groups.push(g);
-      TRY(done(c.call("elbv2", "SetSecurityGroups", json::object({{"LoadBalancerArn", arn}, {"SecurityGroups", groups}}))));
+      TRY(done(c.call("elbv2", "SetSecurityGroups",
+                      json::object({{"LoadBalancerArn", arn}, {"SecurityGroups", groups}}))));
     }
     if (differs(old, next, "Subnets") || differs(old, next, "SubnetMappings")) {
       Value in = pick(next, {"Subnets", "SubnetMappings"});
@@ -82,12 +89,14 @@ Result<void> apply_balancer(const Context& c, const std::string& arn, const Valu
       TRY(done(c.call("elbv2", "SetSubnets", std::move(in))));
     }
     if (differs(old, next, "IpAddressType")) {
-      TRY(done(c.call("elbv2", "SetIpAddressType",
-                      json::object({{"LoadBalancerArn", arn}, {"IpAddressType", next.get("IpAddressType", "ipv4")}}))));
+      TRY(done(c.call(
+          "elbv2", "SetIpAddressType",
+          json::object({{"LoadBalancerArn", arn}, {"IpAddressType", next.get("IpAddressType", "ipv4")}}))));
     }
     TRY(retag(c, arn, old, next));
   }
-  return set_attributes(c, "ModifyLoadBalancerAttributes", "LoadBalancerArn", arn, old, next, "LoadBalancerAttributes");
+  return set_attributes(c, "ModifyLoadBalancerAttributes", "LoadBalancerArn", arn, old, next,
+                        "LoadBalancerAttributes");
 }
 
 Result<void> remove_balancer(const Context& c, const std::string& arn, const Value&) {
@@ -101,8 +110,10 @@ Result<std::string> found(const Result<Value>& one, const char* key) {
 }
 
 Result<std::string> find_balancer(const Context& c, const Value& p) {
-  return found(first(c.call("elbv2", "DescribeLoadBalancers", json::object({{"Names", json::array({c.name(p, "Name", 32)})}})),
-                     "LoadBalancers"), "LoadBalancerArn");
+  return found(first(c.call("elbv2", "DescribeLoadBalancers",
+                            json::object({{"Names", json::array({c.name(p, "Name", 32)})}})),
+                     "LoadBalancers"),
+               "LoadBalancerArn");
 }
 
 // ---- TargetGroup
@@ -124,7 +135,8 @@ Value group_health(const Value& p) {
 
 Result<Made> make_group(const Context& c, const Value& p) {
   Value in = group_health(p);
-  for (const auto& [key, v] : pick(p, {"IpAddressType", "Port", "Protocol", "ProtocolVersion", "TargetType", "VpcId"}).object()) {
+  for (const auto& [key, v] :
+       pick(p, {"IpAddressType", "Port", "Protocol", "ProtocolVersion", "TargetType", "VpcId"}).object()) {
     in[key] = v;
   }
   in["Name"] = c.name(p, "Name", 32);
@@ -134,8 +146,9 @@ Result<Made> make_group(const Context& c, const Value& p) {
 }
 
 Result<Value> group_attributes(const Context& c, const std::string& arn, const Value&) {
-  const Value g = TRY(first(c.call("elbv2", "DescribeTargetGroups", json::object({{"TargetGroupArns", json::array({arn})}})),
-                            "TargetGroups"));
+  const Value g = TRY(
+      first(c.call("elbv2", "DescribeTargetGroups", json::object({{"TargetGroupArns", json::array({arn})}})),
+            "TargetGroups"));
   return group_attributes_of(g);
 }
 
@@ -152,13 +165,16 @@ Result<void> apply_group(const Context& c, const std::string& arn, const Value& 
     const Value* before = old.find("Targets");
     const Value* after = next.find("Targets");
     if (before != nullptr && !before->array().empty()) {
-      TRY(unless_missing(c.call("elbv2", "DeregisterTargets", json::object({{"TargetGroupArn", arn}, {"Targets", *before}}))));
+      TRY(unless_missing(c.call("elbv2", "DeregisterTargets",
+                                json::object({{"TargetGroupArn", arn}, {"Targets", *before}}))));
     }
     if (after != nullptr && !after->array().empty()) {
-      TRY(done(c.call("elbv2", "RegisterTargets", json::object({{"TargetGroupArn", arn}, {"Targets", *after}}))));
+      TRY(done(
+          c.call("elbv2", "RegisterTargets", json::object({{"TargetGroupArn", arn}, {"Targets", *after}}))));
     }
   }
-  return set_attributes(c, "ModifyTargetGroupAttributes", "TargetGroupArn", arn, old, next, "TargetGroupAttributes");
+  return set_attributes(c, "ModifyTargetGroupAttributes", "TargetGroupArn", arn, old, next,
+                        "TargetGroupAttributes");
 }
 
 Result<void> remove_group(const Context& c, const std::string& arn, const Value&) {
@@ -166,14 +182,17 @@ Result<void> remove_group(const Context& c, const std::string& arn, const Value&
 }
 
 Result<std::string> find_group(const Context& c, const Value& p) {
-  return found(first(c.call("elbv2", "DescribeTargetGroups", json::object({{"Names", json::array({c.name(p, "Name", 32)})}})),
-                     "TargetGroups"), "TargetGroupArn");
+  return found(first(c.call("elbv2", "DescribeTargetGroups",
+                            json::object({{"Names", json::array({c.name(p, "Name", 32)})}})),
+                     "TargetGroups"),
+               "TargetGroupArn");
 }
 
 // ---- Listener
 
 Result<Made> make_listener(const Context& c, const Value& p) {
-  Value in = pick(p, {"AlpnPolicy", "Certificates", "DefaultActions", "LoadBalancerArn", "Port", "Protocol", "SslPolicy"});
+  Value in = pick(p, {"AlpnPolicy", "Certificates", "DefaultActions", "LoadBalancerArn", "Port", "Protocol",
+                      "SslPolicy"});
   const Value l = TRY(first(c.call("elbv2", "CreateListener", std::move(in)), "Listeners"));
   return Made{l.get("ListenerArn"), pick(l, {"ListenerArn"})};
 }
@@ -200,7 +219,8 @@ Result<std::string> find_listener(const Context& c, const Value& p) {
   if (!out && is_missing(out.error())) return std::string();
   if (!out) return std::move(out).error();
   for (const auto& l : out->get_array("Listeners")) {
-    if (l.get_int("Port") == p.get_int("Port") && !only_in({l.get("ListenerArn")}, c.known).empty()) return l.get("ListenerArn");
+    if (l.get_int("Port") == p.get_int("Port") && !only_in({l.get("ListenerArn")}, c.known).empty())
+      return l.get("ListenerArn");
   }
   return std::string();
 }
@@ -208,7 +228,8 @@ Result<std::string> find_listener(const Context& c, const Value& p) {
 // ---- ListenerRule
 
 Result<Made> make_rule(const Context& c, const Value& p) {
-  const Value r = TRY(first(c.call("elbv2", "CreateRule", pick(p, {"Actions", "Conditions", "ListenerArn", "Priority"})), "Rules"));
+  const Value r = TRY(first(
+      c.call("elbv2", "CreateRule", pick(p, {"Actions", "Conditions", "ListenerArn", "Priority"})), "Rules"));
   return Made{r.get("RuleArn"), json::object({{"RuleArn", r.get("RuleArn")}, {"IsDefault", false}})};
 }
 
@@ -216,7 +237,8 @@ Result<void> apply_rule(const Context& c, const std::string& arn, const Value& o
   if (old.is_null()) return {};
   if (differs(old, next, "Priority")) {
     const Value priority = json::object({{"RuleArn", arn}, {"Priority", next.get_int("Priority")}});
-    TRY(done(c.call("elbv2", "SetRulePriorities", json::object({{"RulePriorities", json::array({priority})}}))));
+    TRY(done(
+        c.call("elbv2", "SetRulePriorities", json::object({{"RulePriorities", json::array({priority})}}))));
   }
   if (differs(old, next, "Actions") || differs(old, next, "Conditions")) {
     Value in = pick(next, {"Actions", "Conditions"});
@@ -240,7 +262,8 @@ Result<std::string> find_rule(const Context& c, const Value& p) {
   if (!out) return std::move(out).error();
   const std::string priority = fmt::format("{}", p.get_int("Priority"));
   for (const auto& r : out->get_array("Rules")) {
-    if (r.get("Priority") == priority && !only_in({r.get("RuleArn")}, c.known).empty()) return r.get("RuleArn");
+    if (r.get("Priority") == priority && !only_in({r.get("RuleArn")}, c.known).empty())
+      return r.get("RuleArn");
   }
   return std::string();
 }
@@ -249,14 +272,28 @@ Result<std::string> find_rule(const Context& c, const Value& p) {
 
 void add_elbv2(Handlers& h) {
   const std::string front = "AWS::ElasticLoadBalancingV2::";
-  h[front + "LoadBalancer"] = {.name_property = "Name", .make = make_balancer, .apply = apply_balancer,
-                               .remove = remove_balancer, .attributes = balancer_attributes, .find = find_balancer};
-  h[front + "TargetGroup"] = {.name_property = "Name", .make = make_group, .apply = apply_group, .remove = remove_group,
-                              .attributes = group_attributes, .find = find_group};
-  h[front + "Listener"] = {.make = make_listener, .apply = apply_listener, .remove = remove_listener,
-                           .attributes = listener_attributes, .find = find_listener};
-  h[front + "ListenerRule"] = {.make = make_rule, .apply = apply_rule, .remove = remove_rule,
-                               .attributes = rule_attributes, .find = find_rule};
+  h[front + "LoadBalancer"] = {.name_property = "Name",
+                               .make = make_balancer,
+                               .apply = apply_balancer,
+                               .remove = remove_balancer,
+                               .attributes = balancer_attributes,
+                               .find = find_balancer};
+  h[front + "TargetGroup"] = {.name_property = "Name",
+                              .make = make_group,
+                              .apply = apply_group,
+                              .remove = remove_group,
+                              .attributes = group_attributes,
+                              .find = find_group};
+  h[front + "Listener"] = {.make = make_listener,
+                           .apply = apply_listener,
+                           .remove = remove_listener,
+                           .attributes = listener_attributes,
+                           .find = find_listener};
+  h[front + "ListenerRule"] = {.make = make_rule,
+                               .apply = apply_rule,
+                               .remove = remove_rule,
+                               .attributes = rule_attributes,
+                               .find = find_rule};
 }
 
 }  // namespace bastide::services::cfn

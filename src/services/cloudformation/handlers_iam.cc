@@ -24,7 +24,8 @@ Result<void> sync_policies(const Context& c, const Noun& noun, const std::string
     TRY(done(noun.call(c, "Attach", "Policy", json::object({{noun.name_key(), name}, {"PolicyArn", arn}}))));
   }
   for (const auto& arn : only_in(before, after)) {
-    TRY(unless_missing(noun.call(c, "Detach", "Policy", json::object({{noun.name_key(), name}, {"PolicyArn", arn}}))));
+    TRY(unless_missing(
+        noun.call(c, "Detach", "Policy", json::object({{noun.name_key(), name}, {"PolicyArn", arn}}))));
   }
   std::vector<std::string> names;
   for (const auto& policy : next.get_array("Policies")) {
@@ -36,8 +37,9 @@ Result<void> sync_policies(const Context& c, const Noun& noun, const std::string
   }
   for (const auto& policy : old.get_array("Policies")) {
     if (only_in({policy.get("PolicyName")}, names).empty()) continue;
-    TRY(unless_missing(noun.call(c, "Delete", "Policy",
-                                 json::object({{noun.name_key(), name}, {"PolicyName", policy.get("PolicyName")}}))));
+    TRY(unless_missing(
+        noun.call(c, "Delete", "Policy",
+                  json::object({{noun.name_key(), name}, {"PolicyName", policy.get("PolicyName")}}))));
   }
   return {};
 }
@@ -47,13 +49,15 @@ Result<void> sync_boundary(const Context& c, const Noun& noun, const std::string
   if (old.is_null() || !differs(old, next, "PermissionsBoundary")) return {};
   const std::string arn = next.get("PermissionsBoundary");
   if (arn.empty()) {
-    return unless_missing(noun.call(c, "Delete", "PermissionsBoundary", json::object({{noun.name_key(), name}})));
+    return unless_missing(
+        noun.call(c, "Delete", "PermissionsBoundary", json::object({{noun.name_key(), name}})));
   }
   return done(noun.call(c, "Put", "PermissionsBoundary",
                         json::object({{noun.name_key(), name}, {"PermissionsBoundary", arn}})));
 }
 
-Result<void> sync_tags(const Context& c, const Noun& noun, const std::string& name, const Value& old, const Value& next) {
+Result<void> sync_tags(const Context& c, const Noun& noun, const std::string& name, const Value& old,
+                       const Value& next) {
   if (old.is_null()) return {};
   const TagChange change = tag_change(c, old, next);
   if (!change.set.array().empty()) {
@@ -77,7 +81,8 @@ Result<std::string> find_named(const Context& c, const Noun& noun, const std::st
   const Value* body = answer->find(noun.word);
   const Value* made = body == nullptr ? nullptr : body->find("CreateDate");
   // Somebody else's of the same name is older than our attempt.
-  if (made != nullptr && made->is_number() && (made->number() + 1) * 1000 < static_cast<double>(c.started)) return std::string();
+  if (made != nullptr && made->is_number() && (made->number() + 1) * 1000 < static_cast<double>(c.started))
+    return std::string();
   return name;
 }
 
@@ -163,7 +168,8 @@ Result<Made> make_user(const Context& c, const Value& p) {
 Result<void> apply_user(const Context& c, const std::string& name, const Value& old, const Value& next) {
   if (!old.is_null()) {
     if (differs(old, next, "Path")) {
-      TRY(done(c.call("iam", "UpdateUser", json::object({{"UserName", name}, {"NewPath", next.get("Path", "/")}}))));
+      TRY(done(c.call("iam", "UpdateUser",
+                      json::object({{"UserName", name}, {"NewPath", next.get("Path", "/")}}))));
     }
     TRY(sync_boundary(c, kUser, name, old, next));
     TRY(sync_tags(c, kUser, name, old, next));
@@ -173,9 +179,11 @@ Result<void> apply_user(const Context& c, const std::string& name, const Value& 
     TRY(done(c.call("iam", "AddUserToGroup", json::object({{"GroupName", group}, {"UserName", name}}))));
   }
   for (const auto& group : only_in(before, after)) {
-    TRY(unless_missing(c.call("iam", "RemoveUserFromGroup", json::object({{"GroupName", group}, {"UserName", name}}))));
+    TRY(unless_missing(
+        c.call("iam", "RemoveUserFromGroup", json::object({{"GroupName", group}, {"UserName", name}}))));
   }
-  if (const Value* login = next.find("LoginProfile"); login != nullptr && differs(old, next, "LoginProfile")) {
+  if (const Value* login = next.find("LoginProfile");
+      login != nullptr && differs(old, next, "LoginProfile")) {
     Value in = pick(*login, {"Password", "PasswordResetRequired"});
     in["UserName"] = name;
     auto created = c.call("iam", "CreateLoginProfile", in);
@@ -189,7 +197,8 @@ Result<void> apply_user(const Context& c, const std::string& name, const Value& 
 
 Result<void> remove_user(const Context& c, const std::string& name, const Value& p) {
   for (const auto& group : strings(p, "Groups")) {
-    TRY(unless_missing(c.call("iam", "RemoveUserFromGroup", json::object({{"GroupName", group}, {"UserName", name}}))));
+    TRY(unless_missing(
+        c.call("iam", "RemoveUserFromGroup", json::object({{"GroupName", group}, {"UserName", name}}))));
   }
   if (p.has("LoginProfile")) {
     TRY(unless_missing(c.call("iam", "DeleteLoginProfile", json::object({{"UserName", name}}))));
@@ -209,7 +218,8 @@ Result<Made> make_group(const Context& c, const Value& p) {
 
 Result<void> apply_group(const Context& c, const std::string& name, const Value& old, const Value& next) {
   if (!old.is_null() && differs(old, next, "Path")) {
-    TRY(done(c.call("iam", "UpdateGroup", json::object({{"GroupName", name}, {"NewPath", next.get("Path", "/")}}))));
+    TRY(done(c.call("iam", "UpdateGroup",
+                    json::object({{"GroupName", name}, {"NewPath", next.get("Path", "/")}}))));
   }
   return sync_policies(c, kGroup, name, old, next);
 }
@@ -221,8 +231,10 @@ Result<Made> make_addition(const Context& c, const Value&) {
   return Made{id, json::object({{"Id", id}})};
 }
 
-Result<void> change_membership(const Context& c, const Value& p, const char* operation, const std::string& user) {
-  return unless_missing(c.call("iam", operation, json::object({{"GroupName", p.get("GroupName")}, {"UserName", user}})));
+Result<void> change_membership(const Context& c, const Value& p, const char* operation,
+                               const std::string& user) {
+  return unless_missing(
+      c.call("iam", operation, json::object({{"GroupName", p.get("GroupName")}, {"UserName", user}})));
 }
 
 Result<void> apply_addition(const Context& c, const std::string&, const Value& old, const Value& next) {
@@ -271,7 +283,8 @@ Result<void> apply_profile(const Context& c, const std::string& name, const Valu
                               json::object({{"InstanceProfileName", name}, {"RoleName", role}}))));
   }
   for (const auto& role : only_in(after, before)) {
-    auto added = c.call("iam", "AddRoleToInstanceProfile", json::object({{"InstanceProfileName", name}, {"RoleName", role}}));
+    auto added = c.call("iam", "AddRoleToInstanceProfile",
+                        json::object({{"InstanceProfileName", name}, {"RoleName", role}}));
     TRY(c.resumed ? unless_existing(std::move(added)) : done(std::move(added)));
   }
   return {};
@@ -279,7 +292,8 @@ Result<void> apply_profile(const Context& c, const std::string& name, const Valu
 
 Result<void> remove_profile(const Context& c, const std::string& name, const Value& p) {
   TRY(apply_profile(c, name, p, json::object()));
-  return unless_missing(c.call("iam", "DeleteInstanceProfile", json::object({{"InstanceProfileName", name}})));
+  return unless_missing(
+      c.call("iam", "DeleteInstanceProfile", json::object({{"InstanceProfileName", name}})));
 }
 
 Result<Value> profile_attributes(const Context& c, const std::string& name, const Value&) {
@@ -301,19 +315,21 @@ Result<Made> make_key(const Context& c, const Value& p) {
   const Value out = TRY(c.call("iam", "CreateAccessKey", pick(p, {"UserName"})));
   const Value* key = out.find("AccessKey");
   if (key == nullptr) return error("CreateAccessKey answered without a key");
-  return Made{key->get("AccessKeyId"),
-              json::object({{"Id", key->get("AccessKeyId")}, {"SecretAccessKey", key->get("SecretAccessKey")}})};
+  return Made{key->get("AccessKeyId"), json::object({{"Id", key->get("AccessKeyId")},
+                                                     {"SecretAccessKey", key->get("SecretAccessKey")}})};
 }
 
 Result<void> apply_key(const Context& c, const std::string& id, const Value& old, const Value& next) {
   const std::string status = next.get("Status", "Active");
   if (status == old.get("Status", "Active")) return {};
-  return done(c.call("iam", "UpdateAccessKey",
-                     json::object({{"UserName", next.get("UserName")}, {"AccessKeyId", id}, {"Status", status}})));
+  return done(
+      c.call("iam", "UpdateAccessKey",
+             json::object({{"UserName", next.get("UserName")}, {"AccessKeyId", id}, {"Status", status}})));
 }
 
 Result<void> remove_key(const Context& c, const std::string& id, const Value& p) {
-  return unless_missing(c.call("iam", "DeleteAccessKey", json::object({{"UserName", p.get("UserName")}, {"AccessKeyId", id}})));
+  return unless_missing(
+      c.call("iam", "DeleteAccessKey", json::object({{"UserName", p.get("UserName")}, {"AccessKeyId", id}})));
 }
 
 // The secret of a key made by an interrupted attempt is lost: the key goes, and another one is made.
@@ -321,7 +337,8 @@ Result<std::string> find_key(const Context& c, const Value& p) {
   const Value out = TRY(c.call("iam", "ListAccessKeys", pick(p, {"UserName"})));
   for (const auto& key : out.get_array("AccessKeyMetadata")) {
     const Value* made = key.find("CreateDate");
-    if (made == nullptr || !made->is_number() || (made->number() + 1) * 1000 < static_cast<double>(c.started)) continue;
+    if (made == nullptr || !made->is_number() || (made->number() + 1) * 1000 < static_cast<double>(c.started))
+      continue;
     if (only_in({key.get("AccessKeyId")}, c.known).empty()) continue;
     TRY(remove_key(c, key.get("AccessKeyId"), p));
   }
@@ -331,16 +348,35 @@ Result<std::string> find_key(const Context& c, const Value& p) {
 }  // namespace
 
 void add_iam(Handlers& h) {
-  h["AWS::IAM::Role"] = {.name_property = "RoleName", .make = make_role, .apply = apply_role, .remove = remove_noun<kRole>,
-                         .attributes = role_attributes, .find = find_noun<kRole>};
-  h["AWS::IAM::User"] = {.name_property = "UserName", .make = make_user, .apply = apply_user, .remove = remove_user,
-                         .attributes = noun_attributes<kUser>, .find = find_noun<kUser>};
-  h["AWS::IAM::Group"] = {.name_property = "GroupName", .make = make_group, .apply = apply_group,
-                          .remove = remove_noun<kGroup>, .attributes = noun_attributes<kGroup>, .find = find_noun<kGroup>};
-  h["AWS::IAM::UserToGroupAddition"] = {.make = make_addition, .apply = apply_addition, .remove = remove_addition,
-                                        .attributes = id_attribute, .find = find_generated};
-  h["AWS::IAM::InstanceProfile"] = {.name_property = "InstanceProfileName", .make = make_profile, .apply = apply_profile,
-                                    .remove = remove_profile, .attributes = profile_attributes, .find = find_profile};
+  h["AWS::IAM::Role"] = {.name_property = "RoleName",
+                         .make = make_role,
+                         .apply = apply_role,
+                         .remove = remove_noun<kRole>,
+                         .attributes = role_attributes,
+                         .find = find_noun<kRole>};
+  h["AWS::IAM::User"] = {.name_property = "UserName",
+                         .make = make_user,
+                         .apply = apply_user,
+                         .remove = remove_user,
+                         .attributes = noun_attributes<kUser>,
+                         .find = find_noun<kUser>};
+  h["AWS::IAM::Group"] = {.name_property = "GroupName",
+                          .make = make_group,
+                          .apply = apply_group,
+                          .remove = remove_noun<kGroup>,
+                          .attributes = noun_attributes<kGroup>,
+                          .find = find_noun<kGroup>};
+  h["AWS::IAM::UserToGroupAddition"] = {.make = make_addition,
+                                        .apply = apply_addition,
+                                        .remove = remove_addition,
+                                        .attributes = id_attribute,
+                                        .find = find_generated};
+  h["AWS::IAM::InstanceProfile"] = {.name_property = "InstanceProfileName",
+                                    .make = make_profile,
+                                    .apply = apply_profile,
+                                    .remove = remove_profile,
+                                    .attributes = profile_attributes,
+                                    .find = find_profile};
   h["AWS::IAM::AccessKey"] = {.make = make_key, .apply = apply_key, .remove = remove_key, .find = find_key};
 }
 

@@ -14,7 +14,8 @@ struct Kind {
 };
 constexpr Kind kKinds[] = {{"Users", "User"}, {"Groups", "Group"}, {"Roles", "Role"}};
 
-Result<Value> on_identity(const Context& c, const char* verb, const Kind& kind, const std::string& name, Value input) {
+Result<Value> on_identity(const Context& c, const char* verb, const Kind& kind, const std::string& name,
+                          Value input) {
   input[std::string(kind.word) + "Name"] = name;
   return c.call("iam", (std::string(verb) + kind.word + "Policy").c_str(), std::move(input));
 }
@@ -33,13 +34,15 @@ Result<void> apply_policy(const Context& c, const std::string&, const Value& old
     const auto after = strings(next, kind.list);
     any = any || !after.empty();
     for (const auto& identity : after) {
-      TRY(done(on_identity(c, "Put", kind, identity,
-                           json::object({{"PolicyName", name}, {"PolicyDocument", document(*next.find("PolicyDocument"))}}))));
+      TRY(done(on_identity(
+          c, "Put", kind, identity,
+          json::object({{"PolicyName", name}, {"PolicyDocument", document(*next.find("PolicyDocument"))}}))));
     }
     const bool renamed = differs(old, next, "PolicyName");
     const auto before = strings(old, kind.list);
     for (const auto& identity : renamed ? before : only_in(before, after)) {
-      TRY(unless_missing(on_identity(c, "Delete", kind, identity, json::object({{"PolicyName", old.get("PolicyName")}}))));
+      TRY(unless_missing(
+          on_identity(c, "Delete", kind, identity, json::object({{"PolicyName", old.get("PolicyName")}}))));
     }
   }
   if (!any) return fault("InvalidRequest", "At least one of [Groups,Roles,Users] must be non-empty.");
@@ -49,7 +52,8 @@ Result<void> apply_policy(const Context& c, const std::string&, const Value& old
 Result<void> remove_policy(const Context& c, const std::string&, const Value& p) {
   for (const auto& kind : kKinds) {
     for (const auto& identity : strings(p, kind.list)) {
-      TRY(unless_missing(on_identity(c, "Delete", kind, identity, json::object({{"PolicyName", p.get("PolicyName")}}))));
+      TRY(unless_missing(
+          on_identity(c, "Delete", kind, identity, json::object({{"PolicyName", p.get("PolicyName")}}))));
     }
   }
   return {};
@@ -83,8 +87,8 @@ Result<void> new_version(const Context& c, const std::string& arn, const Value& 
   }
   if (others.size() >= 4) {
     auto number = [](const Value& v) { return std::atol(v.get("VersionId", "v0").c_str() + 1); };
-    const auto oldest = std::min_element(others.begin(), others.end(),
-                                         [&](const Value& a, const Value& b) { return number(a) < number(b); });
+    const auto oldest = std::min_element(
+        others.begin(), others.end(), [&](const Value& a, const Value& b) { return number(a) < number(b); });
     TRY(unless_missing(c.call("iam", "DeletePolicyVersion",
                               json::object({{"PolicyArn", arn}, {"VersionId", oldest->get("VersionId")}}))));
   }
@@ -135,23 +139,32 @@ Result<Value> managed_attributes(const Context& c, const std::string& arn, const
 }
 
 Result<std::string> find_managed(const Context& c, const Value& p) {
-  const std::string arn = "arn:aws:iam::" + c.account + ":policy" + p.get("Path", "/") + c.name(p, "ManagedPolicyName", 128);
+  const std::string arn =
+      "arn:aws:iam::" + c.account + ":policy" + p.get("Path", "/") + c.name(p, "ManagedPolicyName", 128);
   auto out = c.call("iam", "GetPolicy", json::object({{"PolicyArn", arn}}));
   if (!out && is_missing(out.error())) return std::string();
   if (!out) return std::move(out).error();
   const Value* policy = out->find("Policy");
   const Value* made = policy == nullptr ? nullptr : policy->find("CreateDate");
-  if (made != nullptr && made->is_number() && (made->number() + 1) * 1000 < static_cast<double>(c.started)) return std::string();
+  if (made != nullptr && made->is_number() && (made->number() + 1) * 1000 < static_cast<double>(c.started))
+    return std::string();
   return arn;
 }
 
 }  // namespace
 
 void add_iam_policies(Handlers& h) {
-  h["AWS::IAM::Policy"] = {.make = make_policy, .apply = apply_policy, .remove = remove_policy,
-                           .attributes = policy_attributes, .find = find_policy};
-  h["AWS::IAM::ManagedPolicy"] = {.name_property = "ManagedPolicyName", .make = make_managed, .apply = apply_managed,
-                                  .remove = remove_managed, .attributes = managed_attributes, .find = find_managed};
+  h["AWS::IAM::Policy"] = {.make = make_policy,
+                           .apply = apply_policy,
+                           .remove = remove_policy,
+                           .attributes = policy_attributes,
+                           .find = find_policy};
+  h["AWS::IAM::ManagedPolicy"] = {.name_property = "ManagedPolicyName",
+                                  .make = make_managed,
+                                  .apply = apply_managed,
+                                  .remove = remove_managed,
+                                  .attributes = managed_attributes,
+                                  .find = find_managed};
 }
 
 }  // namespace bastide::services::cfn

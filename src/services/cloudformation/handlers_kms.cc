@@ -9,7 +9,8 @@ using json::Value;
 
 Value kms_tags(const Value& tags) {
   Value out = json::array();
-  for (const auto& tag : tags.array()) out.push(json::object({{"TagKey", tag.get("Key")}, {"TagValue", tag.get("Value")}}));
+  for (const auto& tag : tags.array())
+    out.push(json::object({{"TagKey", tag.get("Key")}, {"TagValue", tag.get("Value")}}));
   return out;
 }
 
@@ -21,7 +22,8 @@ Value key_attributes_of(const Value& answer) {
 Result<Made> make_key(const Context& c, const Value& p) {
   Value in = pick(p, {"Description", "KeySpec", "KeyUsage", "MultiRegion", "Origin"});
   if (const Value* policy = p.find("KeyPolicy")) in["Policy"] = document(*policy);
-  if (const Value* bypass = p.find("BypassPolicyLockoutSafetyCheck")) in["BypassPolicyLockoutSafetyCheck"] = *bypass;
+  if (const Value* bypass = p.find("BypassPolicyLockoutSafetyCheck"))
+    in["BypassPolicyLockoutSafetyCheck"] = *bypass;
   in["Tags"] = kms_tags(c.tags(p, true));
   const Value out = TRY(c.call("kms", "CreateKey", std::move(in)));
   Value attributes = key_attributes_of(out);
@@ -50,8 +52,10 @@ Result<void> apply_key(const Context& c, const std::string& id, const Value& old
                       json::object({{"KeyId", id}, {"Description", next.get("Description")}}))));
     }
     if (differs(old, next, "KeyPolicy") && next.has("KeyPolicy")) {
-      Value in = json::object({{"KeyId", id}, {"PolicyName", "default"}, {"Policy", document(*next.find("KeyPolicy"))}});
-      if (const Value* bypass = next.find("BypassPolicyLockoutSafetyCheck")) in["BypassPolicyLockoutSafetyCheck"] = *bypass;
+      Value in = json::object(
+          {{"KeyId", id}, {"PolicyName", "default"}, {"Policy", document(*next.find("KeyPolicy"))}});
+      if (const Value* bypass = next.find("BypassPolicyLockoutSafetyCheck"))
+        in["BypassPolicyLockoutSafetyCheck"] = *bypass;
       TRY(done(c.call("kms", "PutKeyPolicy", std::move(in))));
     }
     const TagChange change = tag_change(c, old, next);
@@ -70,8 +74,9 @@ Result<void> apply_key(const Context& c, const std::string& id, const Value& old
 }
 
 Result<void> remove_key(const Context& c, const std::string& id, const Value& p) {
-  auto out = c.call("kms", "ScheduleKeyDeletion",
-                    json::object({{"KeyId", id}, {"PendingWindowInDays", p.get_int("PendingWindowInDays", 30)}}));
+  auto out =
+      c.call("kms", "ScheduleKeyDeletion",
+             json::object({{"KeyId", id}, {"PendingWindowInDays", p.get_int("PendingWindowInDays", 30)}}));
   if (!out && out.error().code == "KMSInvalidStateException") return {};  // it is pending deletion already
   return unless_missing(std::move(out));
 }
@@ -112,7 +117,8 @@ Result<Made> make_alias(const Context& c, const Value& p) {
 
 Result<void> apply_alias(const Context& c, const std::string& name, const Value& old, const Value& next) {
   if (old.is_null()) return {};
-  return done(c.call("kms", "UpdateAlias", json::object({{"AliasName", name}, {"TargetKeyId", next.get("TargetKeyId")}})));
+  return done(c.call("kms", "UpdateAlias",
+                     json::object({{"AliasName", name}, {"TargetKeyId", next.get("TargetKeyId")}})));
 }
 
 Result<void> remove_alias(const Context& c, const std::string& name, const Value&) {
@@ -134,10 +140,17 @@ Result<std::string> find_alias(const Context& c, const Value& p) {
 }  // namespace
 
 void add_kms(Handlers& h) {
-  h["AWS::KMS::Key"] = {.make = make_key, .apply = apply_key, .remove = remove_key, .attributes = key_attributes,
+  h["AWS::KMS::Key"] = {.make = make_key,
+                        .apply = apply_key,
+                        .remove = remove_key,
+                        .attributes = key_attributes,
                         .find = find_key};
-  h["AWS::KMS::Alias"] = {.name_property = "AliasName", .make = make_alias, .apply = apply_alias, .remove = remove_alias,
-                          .attributes = no_attributes, .find = find_alias};
+  h["AWS::KMS::Alias"] = {.name_property = "AliasName",
+                          .make = make_alias,
+                          .apply = apply_alias,
+                          .remove = remove_alias,
+                          .attributes = no_attributes,
+                          .find = find_alias};
 }
 
 }  // namespace bastide::services::cfn

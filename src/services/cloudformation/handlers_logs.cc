@@ -33,7 +33,8 @@ Result<void> apply(const Context& c, const std::string& name, const Value& old, 
   const Value group = json::object({{"logGroupName", name}});
   if (differs(old, next, "RetentionInDays")) {
     if (const Value* days = next.find("RetentionInDays")) {
-      TRY(done(c.call("logs", "PutRetentionPolicy", json::object({{"logGroupName", name}, {"retentionInDays", *days}}))));
+      TRY(done(c.call("logs", "PutRetentionPolicy",
+                      json::object({{"logGroupName", name}, {"retentionInDays", *days}}))));
     } else {
       TRY(unless_missing(c.call("logs", "DeleteRetentionPolicy", group)));
     }
@@ -42,22 +43,26 @@ Result<void> apply(const Context& c, const std::string& name, const Value& old, 
   if (differs(old, next, "LogGroupClass")) return not_updatable(c, "LogGroupClass");
   if (differs(old, next, "KmsKeyId")) {
     if (next.has("KmsKeyId")) {
-      TRY(done(c.call("logs", "AssociateKmsKey", json::object({{"logGroupName", name}, {"kmsKeyId", next.get("KmsKeyId")}}))));
+      TRY(done(c.call("logs", "AssociateKmsKey",
+                      json::object({{"logGroupName", name}, {"kmsKeyId", next.get("KmsKeyId")}}))));
     } else {
       TRY(done(c.call("logs", "DisassociateKmsKey", group)));
     }
   }
   if (differs(old, next, "DeletionProtectionEnabled")) {
-    TRY(done(c.call("logs", "PutLogGroupDeletionProtection",
-                    json::object({{"logGroupIdentifier", name},
-                                  {"deletionProtectionEnabled", next.get_bool("DeletionProtectionEnabled")}}))));
+    TRY(done(
+        c.call("logs", "PutLogGroupDeletionProtection",
+               json::object({{"logGroupIdentifier", name},
+                             {"deletionProtectionEnabled", next.get_bool("DeletionProtectionEnabled")}}))));
   }
   const TagChange change = tag_change(c, old, next);
   if (!change.set.array().empty()) {
-    TRY(done(c.call("logs", "TagResource", json::object({{"resourceArn", arn(c, name)}, {"tags", tag_map(change.set)}}))));
+    TRY(done(c.call("logs", "TagResource",
+                    json::object({{"resourceArn", arn(c, name)}, {"tags", tag_map(change.set)}}))));
   }
   if (!change.remove.array().empty()) {
-    TRY(done(c.call("logs", "UntagResource", json::object({{"resourceArn", arn(c, name)}, {"tagKeys", change.remove}}))));
+    TRY(done(c.call("logs", "UntagResource",
+                    json::object({{"resourceArn", arn(c, name)}, {"tagKeys", change.remove}}))));
   }
   return {};
 }
@@ -82,8 +87,12 @@ Result<std::string> find(const Context& c, const Value& p) {
 }  // namespace
 
 void add_logs(Handlers& h) {
-  h["AWS::Logs::LogGroup"] = {.name_property = "LogGroupName", .make = make, .apply = apply, .remove = remove,
-                              .attributes = attributes, .find = find};
+  h["AWS::Logs::LogGroup"] = {.name_property = "LogGroupName",
+                              .make = make,
+                              .apply = apply,
+                              .remove = remove,
+                              .attributes = attributes,
+                              .find = find};
 }
 
 }  // namespace bastide::services::cfn

@@ -38,10 +38,12 @@ Result<Made> make_account(const Context& c, const Value& p) {
   const std::string request = status == nullptr ? "" : status->get("Id");
   std::string account;
   TRY(c.wait_until(30 * kMinute, 250, [&]() -> Result<bool> {
-    const Value answer = TRY(org(c, "DescribeCreateAccountStatus", json::object({{"CreateAccountRequestId", request}})));
+    const Value answer =
+        TRY(org(c, "DescribeCreateAccountStatus", json::object({{"CreateAccountRequestId", request}})));
     const Value* now = answer.find("CreateAccountStatus");
     if (now == nullptr || now->get("State") == "IN_PROGRESS") return false;
-    if (now->get("State") == "FAILED") return fault("GeneralServiceException", "Account creation failed: " + now->get("FailureReason"));
+    if (now->get("State") == "FAILED")
+      return fault("GeneralServiceException", "Account creation failed: " + now->get("FailureReason"));
     account = now->get("AccountId");
     return true;
   }));
@@ -60,7 +62,10 @@ Result<void> apply_account(const Context& c, const std::string& id, const Value&
     const Value now = TRY(org(c, "ListParents", json::object({{"ChildId", id}})));
     const std::string source = now.get_array("Parents").empty() ? "" : now.get_array("Parents")[0].get("Id");
     if (source != parents[0]) {
-      TRY(done(org(c, "MoveAccount", json::object({{"AccountId", id}, {"SourceParentId", source}, {"DestinationParentId", parents[0]}}))));
+      TRY(done(
+          org(c, "MoveAccount",
+              json::object(
+                  {{"AccountId", id}, {"SourceParentId", source}, {"DestinationParentId", parents[0]}}))));
     }
   }
   return retag(c, id, old, next);
@@ -75,7 +80,8 @@ Result<void> remove_account(const Context& c, const std::string& id, const Value
 Result<Value> account_attributes(const Context& c, const std::string& id, const Value&) {
   const Value out = TRY(org(c, "DescribeAccount", json::object({{"AccountId", id}})));
   const Value* a = out.find("Account");
-  Value attributes = a == nullptr ? json::object() : pick(*a, {"Arn", "Status", "State", "JoinedMethod", "Email"});
+  Value attributes =
+      a == nullptr ? json::object() : pick(*a, {"Arn", "Status", "State", "JoinedMethod", "Email"});
   attributes["AccountId"] = id;
   if (a != nullptr) attributes["AccountName"] = a->get("Name");
   return attributes;
@@ -112,7 +118,8 @@ Result<Made> make_unit(const Context& c, const Value& p) {
 
 Result<void> apply_unit(const Context& c, const std::string& id, const Value& old, const Value& next) {
   if (!old.is_null() && differs(old, next, "Name")) {
-    TRY(done(org(c, "UpdateOrganizationalUnit", json::object({{"OrganizationalUnitId", id}, {"Name", next.get("Name")}}))));
+    TRY(done(org(c, "UpdateOrganizationalUnit",
+                 json::object({{"OrganizationalUnitId", id}, {"Name", next.get("Name")}}))));
   }
   return retag(c, id, old, next);
 }
@@ -129,7 +136,8 @@ Result<Value> unit_attributes(const Context& c, const std::string& id, const Val
 Result<std::string> find_unit(const Context& c, const Value& p) {
   const Value out = TRY(org(c, "ListOrganizationalUnitsForParent", pick(p, {"ParentId"})));
   for (const auto& unit : out.get_array("OrganizationalUnits")) {
-    if (unit.get("Name") == p.get("Name") && only_in({unit.get("Id")}, c.known).size() == 1) return unit.get("Id");
+    if (unit.get("Name") == p.get("Name") && only_in({unit.get("Id")}, c.known).size() == 1)
+      return unit.get("Id");
   }
   return std::string();
 }
@@ -154,10 +162,13 @@ Result<Made> make_policy(const Context& c, const Value& p) {
 }
 
 Result<void> apply_policy(const Context& c, const std::string& id, const Value& old, const Value& next) {
-  if (!old.is_null() && (differs(old, next, "Content") || differs(old, next, "Name") || differs(old, next, "Description"))) {
-    TRY(done(org(c, "UpdatePolicy", json::object({{"PolicyId", id}, {"Name", next.get("Name")},
-                                                  {"Description", next.get("Description")},
-                                                  {"Content", document(*next.find("Content"))}}))));
+  if (!old.is_null() &&
+      (differs(old, next, "Content") || differs(old, next, "Name") || differs(old, next, "Description"))) {
+    TRY(done(org(c, "UpdatePolicy",
+                 json::object({{"PolicyId", id},
+                               {"Name", next.get("Name")},
+                               {"Description", next.get("Description")},
+                               {"Content", document(*next.find("Content"))}}))));
   }
   const auto before = strings(old, "TargetIds"), after = strings(next, "TargetIds");
   for (const auto& target : only_in(after, before)) {
@@ -184,7 +195,8 @@ Result<Value> policy_attributes(const Context& c, const std::string& id, const V
 Result<std::string> find_policy(const Context& c, const Value& p) {
   const Value out = TRY(org(c, "ListPolicies", json::object({{"Filter", p.get("Type")}})));
   for (const auto& policy : out.get_array("Policies")) {
-    if (policy.get("Name") == p.get("Name") && only_in({policy.get("Id")}, c.known).size() == 1) return policy.get("Id");
+    if (policy.get("Name") == p.get("Name") && only_in({policy.get("Id")}, c.known).size() == 1)
+      return policy.get("Id");
   }
   return std::string();
 }
@@ -192,12 +204,22 @@ Result<std::string> find_policy(const Context& c, const Value& p) {
 }  // namespace
 
 void add_organizations(Handlers& h) {
-  h["AWS::Organizations::Account"] = {.waits = true, .make = make_account, .apply = apply_account, .remove = remove_account,
-                                      .attributes = account_attributes, .find = find_account};
-  h["AWS::Organizations::OrganizationalUnit"] = {.make = make_unit, .apply = apply_unit, .remove = remove_unit,
-                                                 .attributes = unit_attributes, .find = find_unit};
-  h["AWS::Organizations::Policy"] = {.make = make_policy, .apply = apply_policy, .remove = remove_policy,
-                                     .attributes = policy_attributes, .find = find_policy};
+  h["AWS::Organizations::Account"] = {.waits = true,
+                                      .make = make_account,
+                                      .apply = apply_account,
+                                      .remove = remove_account,
+                                      .attributes = account_attributes,
+                                      .find = find_account};
+  h["AWS::Organizations::OrganizationalUnit"] = {.make = make_unit,
+                                                 .apply = apply_unit,
+                                                 .remove = remove_unit,
+                                                 .attributes = unit_attributes,
+                                                 .find = find_unit};
+  h["AWS::Organizations::Policy"] = {.make = make_policy,
+                                     .apply = apply_policy,
+                                     .remove = remove_policy,
+                                     .attributes = policy_attributes,
+                                     .find = find_policy};
 }
 
 }  // namespace bastide::services::cfn

@@ -16,9 +16,10 @@ Result<std::optional<std::string>> secret_text(const Context& c, const Value& p)
   if (p.has("SecretString")) {
     return fault("InvalidRequest", "You can't specify both SecretString and GenerateSecretString.");
   }
-  const Value out = TRY(c.call("secretsmanager", "GetRandomPassword",
-                               pick(*how, {"ExcludeCharacters", "ExcludeLowercase", "ExcludeNumbers", "ExcludePunctuation",
-                                           "ExcludeUppercase", "IncludeSpace", "PasswordLength", "RequireEachIncludedType"})));
+  const Value out = TRY(
+      c.call("secretsmanager", "GetRandomPassword",
+             pick(*how, {"ExcludeCharacters", "ExcludeLowercase", "ExcludeNumbers", "ExcludePunctuation",
+                         "ExcludeUppercase", "IncludeSpace", "PasswordLength", "RequireEachIncludedType"})));
   const std::string password = out.get("RandomPassword");
   const std::string key = how->get("GenerateStringKey");
   if (key.empty() != !how->has("SecretStringTemplate")) {
@@ -26,7 +27,8 @@ Result<std::optional<std::string>> secret_text(const Context& c, const Value& p)
   }
   if (key.empty()) return std::optional(password);
   auto body = json::parse(how->get("SecretStringTemplate"));
-  if (!body || !body->is_object()) return fault("InvalidRequest", "SecretStringTemplate must be a JSON object.");
+  if (!body || !body->is_object())
+    return fault("InvalidRequest", "SecretStringTemplate must be a JSON object.");
   (*body)[key] = password;
   return std::optional(json::print(*body));
 }
@@ -54,10 +56,12 @@ Result<void> apply(const Context& c, const std::string& arn, const Value& old, c
   TRY(done(c.call("secretsmanager", "UpdateSecret", std::move(in))));
   const TagChange change = tag_change(c, old, next);
   if (!change.set.array().empty()) {
-    TRY(done(c.call("secretsmanager", "TagResource", json::object({{"SecretId", arn}, {"Tags", change.set}}))));
+    TRY(done(
+        c.call("secretsmanager", "TagResource", json::object({{"SecretId", arn}, {"Tags", change.set}}))));
   }
   if (!change.remove.array().empty()) {
-    TRY(done(c.call("secretsmanager", "UntagResource", json::object({{"SecretId", arn}, {"TagKeys", change.remove}}))));
+    TRY(done(c.call("secretsmanager", "UntagResource",
+                    json::object({{"SecretId", arn}, {"TagKeys", change.remove}}))));
   }
   return {};
 }
@@ -67,22 +71,29 @@ Result<void> remove(const Context& c, const std::string& arn, const Value&) {
                                json::object({{"SecretId", arn}, {"ForceDeleteWithoutRecovery", true}})));
 }
 
-Result<Value> attributes(const Context&, const std::string& arn, const Value&) { return json::object({{"Id", arn}}); }
+Result<Value> attributes(const Context&, const std::string& arn, const Value&) {
+  return json::object({{"Id", arn}});
+}
 
 Result<std::string> find(const Context& c, const Value& p) {
   auto out = c.call("secretsmanager", "DescribeSecret", json::object({{"SecretId", c.name(p, "Name", 512)}}));
   if (!out && is_missing(out.error())) return std::string();
   if (!out) return std::move(out).error();
   const Value* made = out->find("CreatedDate");
-  if (made != nullptr && made->is_number() && (made->number() + 1) * 1000 < static_cast<double>(c.started)) return std::string();
+  if (made != nullptr && made->is_number() && (made->number() + 1) * 1000 < static_cast<double>(c.started))
+    return std::string();
   return out->get("ARN");
 }
 
 }  // namespace
 
 void add_secretsmanager(Handlers& h) {
-  h["AWS::SecretsManager::Secret"] = {.name_property = "Name", .make = make, .apply = apply, .remove = remove,
-                                      .attributes = attributes, .find = find};
+  h["AWS::SecretsManager::Secret"] = {.name_property = "Name",
+                                      .make = make,
+                                      .apply = apply,
+                                      .remove = remove,
+                                      .attributes = attributes,
+                                      .find = find};
 }
 
 }  // namespace bastide::services::cfn

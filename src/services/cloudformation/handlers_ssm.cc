@@ -57,15 +57,20 @@ Result<std::string> find(const Context& c, const Value& p) {
   if (!out) return std::move(out).error();
   const Value* parameter = out->find("Parameter");
   const Value* at = parameter == nullptr ? nullptr : parameter->find("LastModifiedDate");
-  if (at != nullptr && at->is_number() && (at->number() + 1) * 1000 < static_cast<double>(c.started)) return std::string();
+  if (at != nullptr && at->is_number() && (at->number() + 1) * 1000 < static_cast<double>(c.started))
+    return std::string();
   return name;
 }
 
 }  // namespace
 
 void add_ssm(Handlers& h) {
-  h["AWS::SSM::Parameter"] = {.name_property = "Name", .make = make, .apply = apply, .remove = remove,
-                              .attributes = attributes, .find = find};
+  h["AWS::SSM::Parameter"] = {.name_property = "Name",
+                              .make = make,
+                              .apply = apply,
+                              .remove = remove,
+                              .attributes = attributes,
+                              .find = find};
 }
 
 }  // namespace bastide::services::cfn

@@ -238,6 +238,13 @@ bool needs_replacement(const std::string& type, const std::string& property) {
   return false;
 }
 
+std::string tags_kind(const std::string& type) {
+  const json::Value* schema = schemas().find(type);
+  const json::Value* properties = schema == nullptr ? nullptr : schema->find("properties");
+  const json::Value* tags = properties == nullptr ? nullptr : follow(*schema, properties->find("Tags"));
+  return tags == nullptr ? "" : tags->get("type");
+}
+
 json::Value camel_keys(const std::string& type, const std::string& property, const json::Value& value) {
   const json::Value* schema = schemas().find(type);
   const json::Value* properties = schema == nullptr ? nullptr : schema->find("properties");

@@ -32,6 +32,9 @@ Result<json::Value> coerce_properties(const std::string& type, const std::string
 std::vector<std::string> changed_properties(const json::Value& before, const json::Value& after);
 bool needs_replacement(const std::string& type, const std::string& property);
 
+// How the type holds tags: "array" of {Key, Value}, "object", or empty: not at all.
+std::string tags_kind(const std::string& type);
+
 // The value with keys as the ECS API writes them (containerDefinitions), free-form maps left alone.
 json::Value camel_keys(const std::string& type, const std::string& property, const json::Value& value);
 
