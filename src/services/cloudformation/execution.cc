@@ -216,6 +216,14 @@ Result<void> Execution::deploy(const Template& t, Scope scope, Purpose purpose) 
   return {};
 }
 
+// CancelUpdateStack leaves a note; what has not begun does not begin.
+void Execution::cancel_if_asked() {
+  const auto note = records_.db().get({stack_.account, stack_.region, kCancelKind, stack_.id()});
+  if (!note || !*note || (*note)->body.get("operation") != stack_.operation) return;
+  stop_ = true;
+  stack_problem = "User initiated";
+}
+
 bool Execution::deploy_one(const Wanted& wanted) {
   const ResourceDecl& decl = *wanted.decl;
   ResourceRow& row = rows_[decl.logical];

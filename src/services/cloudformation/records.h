@@ -23,6 +23,7 @@ inline constexpr const char* kResourceKind = "cloudformation.resource";
 inline constexpr const char* kEventKind = "cloudformation.event";
 inline constexpr const char* kExportKind = "cloudformation.export";
 inline constexpr const char* kChangeSetKind = "cloudformation.changeset";
+inline constexpr const char* kCancelKind = "cloudformation.cancel";  // an update that is to be rolled back
 inline constexpr const char* kJobKind = "cloudformation.stack";
 
 struct Output {

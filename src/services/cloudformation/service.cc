@@ -1,0 +1,216 @@
+#include "services/cloudformation/service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "aws/arn.h"
+#include "base/bytes.h"
+#include "net/loop.h"
+
+namespace bastide::services {
+
+using cfn::validation;
+namespace m = model::cloudformation;
+namespace op = model::cloudformation::op;
+
+namespace {
+
+std::string stack_pattern(const aws::Call& call, const std::string& name) {
+  if (name.starts_with("arn:")) return name;
+  return aws::make_arn("cloudformation", call.region, call.account, "stack/" + name + "/*");
+}
+
+// The stack that an operation names; and the role it hands over, which takes iam:PassRole.
+template <class Op>
+aws::Rule<Op> stack_rule(const char* action, std::string (*name)(const typename Op::Request&),
+                         std::optional<std::string> (*role)(const typename Op::Request&) = nullptr) {
+  return {action,
+          [name, role](const aws::Call& call,
+                       const typename Op::Request& in) -> Result<std::vector<aws::Target>> {
+            std::vector<aws::Target> out(1);
+            const std::string n = name(in);
+            out[0].resource = n.empty() ? "*" : stack_pattern(call, n);
+            if (role != nullptr && role(in)) {
+              aws::Target pass;
+              pass.action = "iam:PassRole";
+              pass.resource = *role(in);
+              pass.context.emplace_back("iam:PassedToService", "cloudformation.amazonaws.com");
+              out.push_back(std::move(pass));
+            }
+            return out;
+          }};
+}
+
+}  // namespace
+
+Cloudformation::Cloudformation(store::Database& db, store::Keyring& keyring, aws::LocalClient& client,
+                               Clock& clock)
+    : records_(db, keyring), engine_(records_, client, clock), clock_(clock) {}
+
+void Cloudformation::start() { engine_.start(); }
+
+void Cloudformation::offer(aws::Registry& r) {
+  using C = Cloudformation;
+  const auto named = [](const auto& in) -> std::string { return in.stack_name; };
+  const auto maybe = [](const auto& in) -> std::string { return in.stack_name.value_or(""); };
+  const auto role = [](const auto& in) { return in.role_arn; };
+  r.add<op::CreateStack>(this, &C::create_stack,
+                         stack_rule<op::CreateStack>("cloudformation:CreateStack", named, role));
+  r.add<op::UpdateStack>(this, &C::update_stack,
+                         stack_rule<op::UpdateStack>("cloudformation:UpdateStack", named, role));
+  r.add<op::DeleteStack>(this, &C::delete_stack,
+                         stack_rule<op::DeleteStack>("cloudformation:DeleteStack", named, role));
+  r.add<op::CreateChangeSet>(this, &C::create_change_set,
+                             stack_rule<op::CreateChangeSet>("cloudformation:CreateChangeSet", named, role));
+  r.add<op::DescribeChangeSet>(this, &C::describe_change_set,
+                               stack_rule<op::DescribeChangeSet>("cloudformation:DescribeChangeSet", maybe));
+  r.add<op::ExecuteChangeSet>(this, &C::execute_change_set,
+                              stack_rule<op::ExecuteChangeSet>("cloudformation:ExecuteChangeSet", maybe));
+  r.add<op::DeleteChangeSet>(this, &C::delete_change_set,
+                             stack_rule<op::DeleteChangeSet>("cloudformation:DeleteChangeSet", maybe));
+  r.add<op::ListChangeSets>(this, &C::list_change_sets,
+                            stack_rule<op::ListChangeSets>("cloudformation:ListChangeSets", named));
+  r.add<op::DescribeStacks>(this, &C::describe_stacks,
+                            stack_rule<op::DescribeStacks>("cloudformation:DescribeStacks", maybe));
+  r.add<op::DescribeStackEvents>(
+      this, &C::describe_stack_events,
+      stack_rule<op::DescribeStackEvents>("cloudformation:DescribeStackEvents", named));
+  r.add<op::DescribeStackResource>(
+      this, &C::describe_stack_resource,
+      stack_rule<op::DescribeStackResource>("cloudformation:DescribeStackResource", named));
+  r.add<op::DescribeStackResources>(
+      this, &C::describe_stack_resources,
+      stack_rule<op::DescribeStackResources>("cloudformation:DescribeStackResources", maybe));
+  r.add<op::ListStackResources>(
+      this, &C::list_stack_resources,
+      stack_rule<op::ListStackResources>("cloudformation:ListStackResources", named));
+  r.add<op::GetTemplate>(this, &C::get_template,
+                         stack_rule<op::GetTemplate>("cloudformation:GetTemplate", maybe));
+  r.add<op::GetTemplateSummary>(
+      this, &C::get_template_summary,
+      stack_rule<op::GetTemplateSummary>("cloudformation:GetTemplateSummary", maybe));
+  r.add<op::RollbackStack>(this, &C::rollback_stack,
+                           stack_rule<op::RollbackStack>("cloudformation:RollbackStack", named, role));
+  r.add<op::ContinueUpdateRollback>(
+      this, &C::continue_update_rollback,
+      stack_rule<op::ContinueUpdateRollback>("cloudformation:ContinueUpdateRollback", named, role));
+  r.add<op::CancelUpdateStack>(this, &C::cancel_update_stack,
+                               stack_rule<op::CancelUpdateStack>("cloudformation:CancelUpdateStack", named));
+  r.add<op::UpdateTerminationProtection>(
+      this, &C::update_termination_protection,
+      stack_rule<op::UpdateTerminationProtection>("cloudformation:UpdateTerminationProtection", named));
+  r.add<op::ListStacks>(this, &C::list_stacks, {"cloudformation:ListStacks", {}});
+  r.add<op::ListExports>(this, &C::list_exports, {"cloudformation:ListExports", {}});
+  r.add<op::ListImports>(this, &C::list_imports, {"cloudformation:ListImports", {}});
+  r.add<op::ValidateTemplate>(this, &C::validate_template, {"cloudformation:ValidateTemplate", {}});
+}
+
+Result<std::string> Cloudformation::text_of(const std::optional<std::string>& body,
+                                            const std::optional<std::string>& url) {
+  if (url) return validation("TemplateURL is not supported; give the template as TemplateBody");
+  if (!body || body->empty()) return validation("Either Template URL or Template Body must be specified.");
+  return *body;
+}
+
+Result<std::unique_ptr<cfn::Template>> Cloudformation::parsed(const std::string& text) {
+  auto t = TRY(net::offload_result([&] { return cfn::parse_template(text); }));
+  return std::make_unique<cfn::Template>(std::move(t));
+}
+
+Result<std::optional<cfn::Stack>> Cloudformation::find(const Call& call, const std::string& name) {
+  std::optional<cfn::Stack> out;
+  TRY(records_.db().read([&](store::Reader& r) -> Result<void> {
+    out = TRY(records_.find(r, call.account, call.region, name));
+    return {};
+  }));
+  return out;
+}
+
+Result<cfn::Stack> Cloudformation::need(const Call& call, const std::string& name) {
+  auto s = TRY(find(call, name));
+  if (!s) return validation(fmt::format("Stack with id {} does not exist", name));
+  return std::move(*s);
+}
+
+cfn::Stack Cloudformation::new_stack(const Call& call, const std::string& name) const {
+  cfn::Stack s;
+  s.name = name;
+  s.uuid = cfn::new_uuid();
+  s.account = call.account;
+  s.region = call.region;
+  s.created = clock_.wall();
+  return s;
+}
+
+Result<void> Cloudformation::begin(store::Writer& w, cfn::Stack& s, std::string status, std::string reason) {
+  const Millis now = clock_.wall();
+  s.status = std::move(status);
+  s.reason = std::move(reason);
+  s.operation = cfn::new_uuid();
+  TRY(records_.put(w, s));
+  TRY(records_.event(w, s, now));
+  return w.enqueue(cfn::kJobKind, cfn::Engine::job_key(s), json::object(), now);
+}
+
+Result<Cloudformation::Proposal> Cloudformation::propose(const Call& call, cfn::Stack& stack,
+                                                         const Given& given, bool exists) {
+  Proposal p;
+  if (exists) p.previous_version = TRY(records_.version(stack, "current"));
+  if (given.use_previous) {
+    if (*given.body || *given.url)
+      return validation("You cannot specify both usePreviousTemplate and Template Body/Template URL.");
+    if (!p.previous_version) return validation("Cannot use the previous template: the stack has none");
+    p.version.text = p.previous_version->text;
+  } else {
+    p.version.text = TRY(text_of(*given.body, *given.url));
+  }
+  p.t = TRY(parsed(p.version.text));
+  std::vector<cfn::GivenParameter> parameters;
+  if (*given.parameters) {
+    for (const auto& one : **given.parameters) {
+      parameters.push_back({one.parameter_key.value_or(""), one.parameter_value.value_or(""),
+                            one.use_previous_value.value_or(false)});
+    }
+  }
+  const std::map<std::string, std::string> nothing;
+  p.version.parameters = TRY(
+      cfn::parameter_texts(*p.t, parameters, p.previous_version ? p.previous_version->parameters : nothing));
+  if (*given.tags) {
+    for (const auto& tag : **given.tags)
+      p.version.tags.push(json::object({{"Key", tag.key}, {"Value", tag.value}}));
+  } else if (p.previous_version) {
+    p.version.tags = p.previous_version->tags;
+  }
+  if (*given.capabilities) stack.capabilities = **given.capabilities;
+  if (*given.notifications) stack.notification_arns = **given.notifications;
+  if (*given.role) stack.role_arn = **given.role;
+  stack.principal = call.principal;
+  stack.description = p.t->description;
+  auto has = [&](const char* capability) {
+    return std::find(stack.capabilities.begin(), stack.capabilities.end(), capability) !=
+           stack.capabilities.end();
+  };
+  if (p.t->named_iam && !has("CAPABILITY_NAMED_IAM")) {
+    return fault("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]");
+  }
+  if (p.t->iam && !has("CAPABILITY_IAM") && !has("CAPABILITY_NAMED_IAM")) {
+    return fault("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_IAM]");
+  }
+  const aws::Principal actor = TRY(engine_.actor(stack));
+  cfn::Side after{p.t.get(), &p.version, {}};
+  after.scope = TRY(engine_.scope(stack, *p.t, p.version, actor));
+  cfn::Side before;
+  std::map<std::string, cfn::ResourceRow> rows;
+  if (p.previous_version) {
+    p.previous = TRY(parsed(p.previous_version->text));
+    before.t = p.previous.get();
+    before.version = &*p.previous_version;
+    before.scope = TRY(engine_.scope(stack, *p.previous, *p.previous_version, actor));
+    rows = TRY(records_.resources(stack));
+  }
+  p.difference = TRY(cfn::difference(before, after, rows));
+  return p;
+}
+
+}  // namespace bastide::services
