@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "aws/image_name.h"
 #include "aws/local_client.h"
 #include "base/json.h"
 #include "base/result.h"
@@ -14,16 +15,8 @@
 
 namespace bastide::delivery {
 
-// "app:tag", "app@sha256:...", with "<host:port>/", "<host:port>/<account>/" or
-// "<account>.dkr.ecr.<region>.amazonaws.com/" before it.
-struct ImageName {
-  std::string account;  // empty: the builder's
-  std::string repository;
-  std::string tag;  // "latest" where neither is given
-  std::string digest;
-  std::string text() const;
-};
-Result<ImageName> parse_image_name(std::string_view text);
+using aws::ImageName;
+using aws::parse_image_name;
 
 struct PulledImage {
   std::string digest;
