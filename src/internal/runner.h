@@ -16,13 +16,14 @@
 //   task.listeners {id}                  -> {} + the two descriptors, made anew where they were lost
 //   task.forget    {id}                  -> {}                  its state, spool and root filesystem go
 //   sandbox.open   SandboxSpec           + fd of a tar of the workspace -> {}
-//   sandbox.exec   SandboxExec           -> {status, timed_out}; output comes as sandbox.output events meanwhile
+//   sandbox.exec   SandboxExec           -> {status, timed_out, out_of_memory}; output comes as sandbox.output events meanwhile
 //   sandbox.export {id, what: "workspace"|"changes"} -> {} + fd of a tar (what "changes": an OCI layer)
 //   sandbox.close  {id}                  -> {}
 //   status         {}                    -> {tier, guarantees: [{name, enforced, why}]}
 // Events of runner (control answers each with {}; runner repeats them until then, oldest dropped and counted):
 //   task.changed   TaskState
-//   task.output    {id, sequence, dropped, lines: [{time, text}]}
+//   task.output    {id, sequence, dropped, lines: [{time, text}]}  sequence: of the first line, the others follow
+//                  without a gap; dropped: lines that were lost before it. Sent again until answered.
 //   sandbox.output {id, text}
 //
 // Each task has two listening sockets, of its own, both of which control accepts on: 169.254.170.2:80 (the ECS

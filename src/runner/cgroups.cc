@@ -49,6 +49,13 @@ std::string Cgroups::oom_file(const std::string& group) const {
                        : std::string(kMount) + "/memory" + group + "/memory.oom_control";
 }
 
+int64_t Cgroups::memory_limit(const std::string& group) const {
+  const auto text =
+      sys::read_file(version_ == 2 ? kMount + group + "/memory.max"
+                                   : std::string(kMount) + "/memory" + group + "/memory.limit_in_bytes");
+  return text ? parse_int(trim(*text)).value_or(-1) : -1;
+}
+
 bool Cgroups::limits_swap() const {
   const auto swaps = sys::read_file("/proc/swaps", 64 * 1024);
   if (!swaps || split(trim(*swaps), '\n').size() < 2) return false;

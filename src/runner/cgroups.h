@@ -2,6 +2,7 @@
 // crun makes them; this removes what is left.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ class Cgroups {
   int version() const { return version_; }                                     // 0: none is mounted
   std::string group(const std::string& account, const std::string& id) const;  // for the OCI spec
   std::string oom_file(const std::string& group) const;
+  int64_t memory_limit(const std::string& group) const;  // bytes as they are set; -1: none
   bool limits_swap() const;  // whether a limit of memory and swap together can be set and matters
 
   void remove(const std::string& group) const;  // and its parents where they are empty now

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "runner/parts.h"
 #include "runner/spool_reader.h"
-#include "runner/tasks.h"
 
 namespace bastide::runner {
 
@@ -18,17 +18,6 @@ inline constexpr const char* kStage = "111111111111";
 inline constexpr const char* kProd = "222222222222";
 inline constexpr const char* kVpcA = "vpc-0a0a0a0a";
 inline constexpr const char* kVpcB = "vpc-0b0b0b0b";
-
-// Everything under Runner, put together as Runner does.
-struct Machine {
-  explicit Machine(const std::string& home);
-  Stage stage;
-  std::unique_ptr<Accounts> accounts;
-  std::unique_ptr<Layers> layers;
-  std::unique_ptr<Roots> roots;
-  std::unique_ptr<Networks> networks;
-  std::unique_ptr<Tasks> tasks;
-};
 
 class RunnerTest : public ::testing::Test {
  protected:
@@ -46,7 +35,7 @@ class RunnerTest : public ::testing::Test {
 
   std::string home_;
   std::vector<std::string> before_;  // what other programs have there
-  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<Parts> machine_;
 };
 
 std::string new_id();

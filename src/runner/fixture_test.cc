@@ -19,28 +19,14 @@ sys::Fd open_file(const std::string& path) {
   return fd ? std::move(*fd) : sys::Fd();
 }
 
-Machine::Machine(const std::string& home) {
-  auto entered = Stage::enter(home, RUNNER_HELPERS);
-  if (!entered) throw std::runtime_error(entered.error().message);
-  stage = std::move(*entered);
-  accounts = Accounts::open(stage.disk() + "/accounts.json").value();
-  layers = Layers::open(stage).value();
-  roots = std::make_unique<Roots>(stage, *accounts);
-  networks = Networks::open(stage).value();
-  tasks = std::make_unique<Tasks>(stage, *accounts, *layers, *roots, *networks);
-  if (auto adopted = tasks->adopt(); !adopted) throw std::runtime_error(adopted.error().message);
-}
-
 void RunnerTest::SetUp() {
   char name[] = "/tmp/bastide-runner-XXXXXX";
   home_ = ::mkdtemp(name);
   if (::geteuid() != 0) GTEST_SKIP() << "needs root: containers with limits and networks";
   before_ = left_behind(home_);
-  try {
-    machine_ = std::make_unique<Machine>(home_);
-  } catch (const std::exception& e) {
-    GTEST_SKIP() << "this host cannot run the root tier: " << e.what();
-  }
+  auto parts = Parts::open(home_, RUNNER_HELPERS);
+  if (!parts) GTEST_SKIP() << "this host cannot run the root tier: " << parts.error().message;
+  machine_ = std::move(*parts);
   ASSERT_TRUE(machine_->networks->ensure({kStage, kVpcA, "10.10.0.0/16"}));
 }
 

@@ -44,6 +44,7 @@ Result<void> Sandboxes::open(const internal::SandboxSpec& spec, sys::Fd workspac
   if (!missing.empty()) return error("NotFound", "layers are missing: " + join(missing, " "));
   auto sandbox = std::make_shared<Sandbox>();
   sandbox->spec = spec;
+  const std::lock_guard held(sandbox->mutex);
   {
     const std::lock_guard lock(mutex_);
     if (sandboxes_.contains(spec.id)) return error("Exists", "the sandbox exists");
@@ -91,6 +92,7 @@ Result<std::string> Sandboxes::begin(const internal::SandboxExec& exec) {
   TRY(check(exec));
   const auto sandbox = find(exec.id);
   if (!sandbox) return error("NotFound", "there is no sandbox " + exec.id);
+  const std::lock_guard held(sandbox->mutex);
   if (sandbox->running) return error("Invalid", "the sandbox runs another command");
   const auto& spec = sandbox->spec;
   ++sandbox->runs;
@@ -133,7 +135,9 @@ Result<std::string> Sandboxes::begin(const internal::SandboxExec& exec) {
 
 std::optional<Ending> Sandboxes::poll(const std::string& id) {
   const auto sandbox = find(id);
-  if (!sandbox || !sandbox->running) return Ending{.failed = true};
+  if (!sandbox) return Ending{.failed = true};
+  const std::lock_guard held(sandbox->mutex);
+  if (!sandbox->running) return Ending{.failed = true};
   const Container box = container(*sandbox);
   if (auto ending = box.ending()) return ending;
   if (box.shim()) return std::nullopt;
@@ -143,28 +147,38 @@ std::optional<Ending> Sandboxes::poll(const std::string& id) {
 
 Result<void> Sandboxes::kill(const std::string& id) {
   const auto sandbox = find(id);
-  if (!sandbox || !sandbox->running) return {};
+  if (!sandbox) return {};
+  const std::lock_guard held(sandbox->mutex);
+  if (!sandbox->running) return {};
   auto init = container(*sandbox).init();
   return init ? send_signal(init->get(), SIGKILL) : Result<void>();
 }
 
 Result<void> Sandboxes::finish(const std::string& id) {
   const auto sandbox = find(id);
-  if (!sandbox || !sandbox->running) return {};
-  TRY(container(*sandbox).destroy(cgroup(*sandbox)));
-  sandbox->running = false;
-  return sys::remove_tree(folder(id) + "/run-" + std::to_string(sandbox->runs));
+  if (!sandbox) return {};
+  const std::lock_guard held(sandbox->mutex);
+  return finish_locked(*sandbox);
+}
+
+Result<void> Sandboxes::finish_locked(Sandbox& sandbox) {
+  if (!sandbox.running) return {};
+  TRY(container(sandbox).destroy(cgroup(sandbox)));
+  sandbox.running = false;
+  return sys::remove_tree(folder(sandbox.spec.id) + "/run-" + std::to_string(sandbox.runs));
 }
 
 Result<sys::Fd> Sandboxes::shim(const std::string& id) {
   const auto sandbox = find(id);
   if (!sandbox) return error("NotFound", "there is no sandbox " + id);
+  const std::lock_guard held(sandbox->mutex);
   return container(*sandbox).shim();
 }
 
 Result<sys::Fd> Sandboxes::pack(const std::string& id, Part part) {
   const auto sandbox = find(id);
   if (!sandbox) return error("NotFound", "there is no sandbox " + id);
+  const std::lock_guard held(sandbox->mutex);
   if (sandbox->running) return error("Invalid", "the sandbox runs a command");
   if (part == Part::workspace && sandbox->spec.workspace.empty())
     return error("Invalid", "the sandbox has no workspace");
@@ -189,10 +203,11 @@ Result<void> Sandboxes::remove_files(const std::string& id) {
 Result<void> Sandboxes::close(const std::string& id) {
   const auto sandbox = find(id);
   if (!sandbox) return {};
-  if (sandbox->running) TRY(finish(id));
+  const std::lock_guard held(sandbox->mutex);
+  TRY(finish_locked(*sandbox));
   TRY(remove_files(id));
   const std::lock_guard lock(mutex_);
-  sandboxes_.erase(id);
+  sandboxes_.erase(id);  // the caller's copy lives on
   return {};
 }
 

@@ -42,6 +42,7 @@ class Sandboxes {
 
  private:
   struct Sandbox {
+    std::mutex mutex;
     internal::SandboxSpec spec;
     int runs = 0;
     bool running = false;
@@ -60,6 +61,7 @@ class Sandboxes {
   std::shared_ptr<Sandbox> find(const std::string& id);
   Result<void> build(const internal::SandboxSpec& spec, sys::Fd workspace);
   Result<void> remove_files(const std::string& id);
+  Result<void> finish_locked(Sandbox& sandbox);
 
   const Stage& stage_;
   Accounts& accounts_;

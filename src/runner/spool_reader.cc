@@ -49,6 +49,19 @@ size_t json_size(std::string_view text) {
   return size;
 }
 
+constexpr size_t kMaxLineJson = 40 * 1024;  // a message between roles has 64 KiB
+
+std::string without_controls(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20)
+      out += '?';
+    else
+      out += c;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string make_utf8(std::string_view bytes) {
@@ -90,8 +103,9 @@ Result<SpoolReader::Batch> SpoolReader::read(size_t max_bytes) {
       std::string text(header.length, 0);
       if (header.length > 0 && !read_exactly(fd.get(), text.data(), text.size(), at + sizeof header)) break;
       text = make_utf8(text);
+      if (json_size(text) > kMaxLineJson) text = without_controls(text);
       const size_t size = json_size(text);
-      if (used > 0 && used + size > max_bytes) return batch;
+      if (used > 0 && (used + size > max_bytes || header.sequence != batch.end.sequence + 1)) return batch;
       used += size;
       batch.dropped += header.sequence - batch.end.sequence - 1;
       batch.end.offset += sizeof header + header.length;

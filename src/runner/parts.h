@@ -1,0 +1,41 @@
+// Everything that runner works with, put together over one stage.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runner/accounts.h"
+#include "runner/layers.h"
+#include "runner/networks.h"
+#include "runner/rootfs.h"
+#include "runner/sandboxes.h"
+#include "runner/stage.h"
+#include "runner/tasks.h"
+
+namespace bastide::runner {
+
+struct Parts {
+  // Before the process has threads. Finds the tasks of an earlier runner again and clears its sandboxes.
+  static Result<std::unique_ptr<Parts>> open(const std::string& home, const std::string& helpers);
+
+  Stage stage;
+  std::unique_ptr<Accounts> accounts;
+  std::unique_ptr<Layers> layers;
+  std::unique_ptr<Roots> roots;
+  std::unique_ptr<Networks> networks;
+  std::unique_ptr<Tasks> tasks;
+  std::unique_ptr<Sandboxes> sandboxes;
+};
+
+struct Guarantee {
+  std::string name;
+  bool enforced = false;
+  std::string why;
+};
+
+// Runs a container of its own with everything that tasks get, and looks whether the limits hold. The first
+// error says what this host does not permit.
+Result<std::vector<Guarantee>> probe(Parts& parts);
+
+}  // namespace bastide::runner
