@@ -119,7 +119,10 @@ Connection::Next Connection::read_head() {
   Millis deadline = 0;
   while (true) {
     // An empty line before a request is skipped (RFC 9112 section 2.2).
-    while (searched == 0 && in_.size() >= 2 && in_.view().substr(0, 2) == "\r\n") in_.consume(2);
+    while (in_.view().substr(0, 2) == "\r\n") {
+      in_.consume(2);
+      searched = 0;
+    }
     auto length = head_length(in_.view(), searched);
     if (length != 0) {
       head_.assign(in_.view().substr(0, length));

@@ -14,7 +14,7 @@
 namespace bastide::edge {
 namespace {
 
-constexpr Millis kDrainFor = 30 * kSecond;
+constexpr Millis kDrainFor = 9 * kSecond;  // serve waits 10 s before it kills
 constexpr Millis kSweepEvery = 10 * kSecond;
 
 // The calling thread's alone; the listening sockets stay where they were made.

@@ -26,7 +26,7 @@ struct EdgeOptions {
   Limits limits;
 };
 
-// Runs until SIGTERM or SIGINT, which drain: no new connection, requests finish, at most 30 s. The status to
+// Runs until SIGTERM or SIGINT, which drain: no new connection, requests finish, at most 9 s. The status to
 // exit with.
 int run_edge(EdgeOptions options);
 

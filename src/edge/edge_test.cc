@@ -204,6 +204,27 @@ TEST_F(EdgeTest, StreamsBodiesOfEveryFraming) {
   });
 }
 
+TEST_F(EdgeTest, ReadsTheSameHoweverTheBytesArrive) {
+  loop.run([] {
+    Origin origin;
+    Running edge;
+    edge.use(simple({origin.target()}));
+    Raw raw(edge.http_port);
+    const std::string bytes =
+        "\r\nPOST /a HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "3\r\nabc\r\nA;e=1\r\n0123456789\r\n0\r\nT: 1\r\n\r\n"
+        "POST /b HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlast";
+    for (char c : bytes) {
+      (void)raw.socket.write({&c, 1});
+      net::sleep_for(0);
+    }
+    auto answer = raw.rest();
+    EXPECT_NE(answer.find("\nabc0123456789"), std::string::npos) << answer;
+    EXPECT_EQ(answer.substr(answer.size() - 5), "\nlast");
+    EXPECT_EQ(origin.requests, 2);
+  });
+}
+
 TEST_F(EdgeTest, RefusesShapesThatTwoParsersReadDifferently) {
   loop.run([] {
     Origin origin;

@@ -14,7 +14,7 @@
 
 namespace bastide::edge {
 
-inline constexpr size_t kMaxSpooledEntries = 20'000;
+inline constexpr size_t kMaxSpooledEntries = 10'000;
 inline constexpr size_t kMaxBatchBytes = 40u << 10;  // of 64 KiB a message
 inline constexpr Millis kReportEvery = 500;
 

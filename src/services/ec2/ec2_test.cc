@@ -254,6 +254,10 @@ TEST_F(Ec2Test, NetworksAreMadeAfterVpcsAndRemovedAfterThem) {
         [&](std::string, std::string id) -> Result<void> {
           said.push_back("remove " + id);
           return {};
+        },
+        [&]() -> Result<std::vector<internal::NetworkSpec>> {
+          if (fails) return error("the runner is away");
+          return std::vector<internal::NetworkSpec>{{"111122223333", "management", "10.99.0.0/16"}};
         });
     reconciler.start();
     auto id = vpc();

@@ -10,6 +10,7 @@ struct NetworkReconciler::State {
   store::Database& db;
   Ensure ensure;
   Remove remove;
+  List list;
   std::set<std::pair<std::string, std::string>> made;  // account, vpc: by this process
   bool running = false, again = false, stopped = false;
 
@@ -26,6 +27,16 @@ struct NetworkReconciler::State {
       if (ensured) made.emplace(vpc.key.account, vpc.key.id);
       keep(std::move(ensured));
     }
+    if (list && remove) {
+      auto there = list();
+      if (there) {
+        for (const auto& network : *there) {
+          if (network.vpc.compare(0, 4, "vpc-") == 0) made.emplace(network.account, network.vpc);
+        }
+      } else {
+        keep(std::move(there).error());
+      }
+    }
     auto before = made;
     for (const auto& network : before) {
       if (wanted.count(network) || !remove) continue;
@@ -38,8 +49,8 @@ struct NetworkReconciler::State {
   }
 };
 
-NetworkReconciler::NetworkReconciler(store::Database& database, Ensure ensure, Remove remove)
-    : state_(new State{database, std::move(ensure), std::move(remove)}) {}
+NetworkReconciler::NetworkReconciler(store::Database& database, Ensure ensure, Remove remove, List list)
+    : state_(new State{database, std::move(ensure), std::move(remove), std::move(list)}) {}
 
 NetworkReconciler::~NetworkReconciler() { state_->stopped = true; }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "internal/runner.h"
@@ -17,7 +18,9 @@ class NetworkReconciler {
  public:
   using Ensure = std::function<Result<void>(internal::NetworkSpec)>;                 // waits
   using Remove = std::function<Result<void>(std::string account, std::string vpc)>;  // waits
-  NetworkReconciler(store::Database& database, Ensure ensure, Remove remove = {});
+  using List = std::function<Result<std::vector<internal::NetworkSpec>>()>;          // waits
+  // With `list` also the networks of VPCs that went while nobody listened are removed.
+  NetworkReconciler(store::Database& database, Ensure ensure, Remove remove = {}, List list = {});
   ~NetworkReconciler();
   void start();              // listens to "ec2.network"; the first round at once
   Result<void> reconcile();  // one round over all VPCs; waits. The first error, after all were tried
