@@ -1,5 +1,5 @@
-// The storefront: a small shop window. Its configuration comes through the boot helper, which has decrypted it:
-//   kmscrypt exec --file /app/config/$ENVIRONMENT.json -- /app/storefront
+// The storefront: a small shop window. Its configuration comes through the boot helper, which has decrypted it into
+// memory: kmscrypt exec --file '/app/config/$ENVIRONMENT.json' --as STOREFRONT_CONFIG -- /app/storefront
 #include <arpa/inet.h>
 #include <csignal>
 #include <cstdio>
@@ -76,7 +76,7 @@ int main() {
   ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
 
-  const std::string config = environment_variable("STOREFRONT_CONFIG");
+  const std::string config = read_whole(environment_variable("STOREFRONT_CONFIG"));
   Settings settings;
   settings.environment = environment_variable("ENVIRONMENT");
   settings.commit = COMMIT;
