@@ -1,0 +1,322 @@
+// Wires the role `control`: AWS's APIs, registry, git, pipeline, over one store, on one loop.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "aws/front.h"
+#include "base/bytes.h"
+#include "base/log.h"
+#include "cli/context.h"
+#include "delivery/git_http.h"
+#include "delivery/image_build.h"
+#include "delivery/pipeline.h"
+#include "delivery/runner_sandboxes.h"
+#include "delivery/service.h"
+#include "net/http_server.h"
+#include "net/loop.h"
+#include "roles.h"
+#include "services/cloudformation/service.h"
+#include "services/ec2/ec2.h"
+#include "services/ec2/network_reconciler.h"
+#include "services/ecr/distribution.h"
+#include "services/ecr/ecr.h"
+#include "services/ecs/ecs.h"
+#include "services/ecs/runner_link.h"
+#include "services/elbv2/edge_link.h"
+#include "services/elbv2/elbv2.h"
+#include "services/iam/bootstrap.h"
+#include "services/iam/iam.h"
+#include "services/kms/kms.h"
+#include "services/logs/logs.h"
+#include "services/organizations/organizations.h"
+#include "services/sts/sts.h"
+#include "store/blobs.h"
+#include "store/database.h"
+#include "store/keyring.h"
+#include "store/logs.h"
+#include "sys/file.h"
+
+namespace bastide {
+namespace {
+
+constexpr Millis kSession = kHour;
+constexpr Millis kRenewOperator = 20 * kMinute;
+constexpr const char* kOperatorRole = "BastideOperator";
+constexpr const char* kOperatorService = "operator.bastide.internal";
+constexpr const char* kDeliveryService = "bastide.amazonaws.com";
+
+struct Options {
+  std::string home, program;
+  uint16_t api_port = 4566;
+  sys::Fd api;
+};
+
+class Control {
+ public:
+  static Result<std::unique_ptr<Control>> open(Options options);
+
+  // On the loop.
+  void start();
+  void drain() { server_->drain(); }
+
+ private:
+  Control(Options options, std::unique_ptr<store::Database> db, std::unique_ptr<store::Keyring> keyring,
+          std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit);
+
+  void offer();
+  void route();
+  Result<void> renew_operator();
+  Result<aws::Principal> assume(const std::string& role_arn, const std::string& session_name);
+  Result<json::Value> host_status();
+
+  Options options_;
+  Clock& clock_ = Clock::system();
+  Millis started_at_ = clock_.wall();
+  std::string management_;  // account
+
+  std::unique_ptr<store::Database> db_;
+  std::unique_ptr<store::Keyring> keyring_;
+  std::unique_ptr<store::Blobs> blobs_;
+  std::unique_ptr<store::Logs> log_store_;
+  std::unique_ptr<aws::AuditLog> audit_;
+
+  aws::Registry registry_;
+  services::Iam iam_;
+  services::Organizations organizations_;
+  services::Sts sts_;
+  aws::Front front_;
+  services::Kms kms_;
+  services::CloudWatchLogs logs_;
+  services::Ecr ecr_;
+  services::Distribution distribution_;
+  services::Ec2 ec2_;
+  services::HealthBoard health_;
+  services::Elbv2 elbv2_;
+  services::EdgeLink edge_;
+  services::ecs::RunnerLink runner_;
+  services::NetworkReconciler networks_;
+  services::Ecs ecs_;
+  services::Cloudformation cloudformation_;
+  delivery::RunnerSandboxes sandboxes_;
+  delivery::DockerfileBuilder images_;
+  delivery::Pipeline pipeline_;
+  delivery::GitHttp git_;
+  delivery::Service delivery_;
+  std::unique_ptr<net::HttpServer> server_;
+  std::map<std::string, std::pair<aws::Principal, Millis>> assumed_;  // by role and session name
+};
+
+Result<std::unique_ptr<Control>> Control::open(Options options) {
+  const std::string& home = options.home;
+  auto keyring = TRY(store::Keyring::open(home + "/master.key", home + "/master.check"));
+  auto db = TRY(store::Database::open(home + "/metadata.sqlite", Clock::system()));
+  auto blobs = TRY(store::Blobs::open(home + "/blobs"));
+  auto logs = TRY(store::Logs::open(home + "/logs", Clock::system()));
+  auto audit = TRY(aws::AuditLog::open(home + "/audit", Clock::system()));
+  TRY(sys::make_folders(home + "/repositories"));
+  std::unique_ptr<Control> control(new Control(std::move(options), std::move(db), std::move(keyring), std::move(blobs),
+                                               std::move(logs), std::move(audit)));
+  control->iam_.use_accounts(control->organizations_);
+  TRY(services::bootstrap(*control->db_, control->iam_, control->organizations_, Clock::system()));
+  control->management_ = TRY(services::management_account(*control->db_));
+  return control;
+}
+
+Control::Control(Options options, std::unique_ptr<store::Database> db, std::unique_ptr<store::Keyring> keyring,
+                 std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit)
+    : options_(std::move(options)),
+      db_(std::move(db)),
+      keyring_(std::move(keyring)),
+      blobs_(std::move(blobs)),
+      log_store_(std::move(log_store)),
+      audit_(std::move(audit)),
+      iam_(*db_, *keyring_, clock_),
+      organizations_(*db_, clock_, iam_),
+      sts_(*keyring_, clock_, iam_, iam_, &organizations_),
+      front_(registry_, sts_, iam_, *audit_, clock_, {.local_endpoint = fmt::format("http://127.0.0.1:{}", options_.api_port)}),
+      kms_(*db_, *keyring_, clock_),
+      logs_(*db_, *keyring_, *log_store_, clock_),
+      ecr_(*db_, *blobs_, *keyring_, clock_),
+      distribution_(ecr_, services::Distribution::decide_with(iam_), clock_),
+      ec2_(*db_),
+      elbv2_(*db_, front_.local(), health_),
+      edge_({*db_, *keyring_, front_.local(), health_, clock_, options_.home}),
+      runner_(options_.home + "/run/runner.sock"),
+      networks_(*db_, [this](const internal::NetworkSpec& spec) { return runner_.ensure_network(spec); },
+                [this](const std::string& account, const std::string& vpc) -> Result<void> {
+                  TRY(runner_.call({json::object({{"kind", "network.remove"}, {"account", account}, {"vpc", vpc}}), {}}, kMinute));
+                  return {};
+                }),
+      ecs_({*db_, *blobs_, *keyring_, front_.local(), clock_, runner_,
+            [this](const std::string& role, const std::string& session) -> Result<services::ecs::RoleSession> {
+              const auto c = TRY(sts_.mint_role_session(role, session, kSession, "ecs-tasks.amazonaws.com"));
+              return services::ecs::RoleSession{c.access_key_id, c.secret_access_key, c.session_token, c.expires_at};
+            },
+            [this](net::Exchange& exchange) { front_.handle(exchange); }}),
+      cloudformation_(*db_, *keyring_, front_.local(), clock_),
+      sandboxes_([this](net::Message request, Millis timeout) { return runner_.call(std::move(request), timeout); }, *blobs_),
+      images_(front_.local(), *blobs_, sandboxes_, options_.home),
+      pipeline_({*db_, front_.local(), sandboxes_, images_,
+                 [this](const std::string& role, const std::string& session) { return assume(role, session); }, clock_,
+                 options_.home + "/repositories",
+                 options_.program.substr(0, options_.program.rfind('/')) + "/kmscrypt/kmscrypt"}),
+      git_(pipeline_, sts_, iam_, clock_),
+      delivery_(pipeline_, front_.local(),
+                [this](const std::string& role, const std::string& session) { return assume(role, session); }, clock_,
+                [this] { return host_status(); }) {
+  offer();
+  route();
+}
+
+void Control::offer() {
+  iam_.offer(registry_);
+  organizations_.offer(registry_);
+  sts_.offer(registry_);
+  kms_.offer(registry_);
+  logs_.offer(registry_);
+  ecr_.offer(registry_);
+  ec2_.offer(registry_);
+  elbv2_.offer(registry_);
+  ecs_.offer(registry_);
+  cloudformation_.offer(registry_);
+  delivery_.offer(registry_);
+}
+
+void Control::route() {
+  front_.dispatch().set_sealer([this](const std::string& account, const json::Value& denial) {
+    return sts_.encode_authorization_message(account, denial);
+  });
+  front_.route("/v2", [this](net::Exchange& e) { distribution_.handle(e); });
+  front_.route("/git", [this](net::Exchange& e) { git_.handle(e); });
+  front_.route("/health", [](net::Exchange& e) {
+    net::Response response;
+    response.headers.add("Content-Type", "application/json");
+    response.body = "{\"status\":\"ok\"}\n";
+    if (const auto sent = e.respond(std::move(response)); !sent) log::debug("health: {}", sent.error().message);
+  });
+  runner_.on_other("sandbox.output", [this](const json::Value& body) -> Result<void> {
+    sandboxes_.on_output(body.get("id"), body.get("text"));
+    return {};
+  });
+}
+
+void Control::start() {
+  if (const auto ready = renew_operator(); !ready) log::error("operator.json: {}", ready.error().message);
+  server_ = std::make_unique<net::HttpServer>([this](net::Exchange& e) { front_.handle(e); });
+  server_->listen(std::move(options_.api));
+  if (const auto started = ecs_.start(); !started) log::error("ecs: {}", started.error().message);
+  runner_.start();
+  networks_.start();
+  edge_.start();
+  cloudformation_.start();
+  pipeline_.start();
+  net::spawn([this] {
+    for (;;) {
+      net::sleep_for(kRenewOperator);
+      if (const auto renewed = renew_operator(); !renewed) log::error("operator.json: {}", renewed.error().message);
+    }
+  });
+  log::info("ready: management account {}", management_);
+}
+
+// The owner of the home acts through a role session in the management account, kept in a file that only the owner can
+// read; no long-term key exists for it.
+Result<void> Control::renew_operator() {
+  const std::string arn = "arn:aws:iam::" + management_ + ":role/" + kOperatorRole;
+  if (!TRY(iam_.role(arn))) {
+    TRY(db_->write([this](store::Writer& writer) {
+      return iam_.make_role(writer, management_,
+                            {kOperatorRole,
+                             fmt::format(R"({{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Service":"{}"}},"Action":"sts:AssumeRole"}}]}})", kOperatorService),
+                             {"arn:aws:iam::aws:policy/AdministratorAccess"},
+                             "Whoever owns the home of this Bastide"});
+    }));
+    iam_.changed();
+  }
+  const auto c = TRY(sts_.mint_role_session(arn, "operator", kSession, kOperatorService));
+  return sys::write_file(options_.home + "/operator.json",
+                         json::pretty(json::object({{"AccessKeyId", c.access_key_id},
+                                                    {"SecretAccessKey", c.secret_access_key},
+                                                    {"SessionToken", c.session_token},
+                                                    {"Expiration", iso8601(c.expires_at)}})));
+}
+
+// The pipeline's role trusts delivery itself; every other role is assumed from there, as its trust policy allows.
+Result<aws::Principal> Control::assume(const std::string& role_arn, const std::string& session_name) {
+  auto& kept = assumed_[role_arn + "/" + session_name];
+  if (kept.second > clock_.wall() + 10 * kMinute) {
+    if (sts_.identify(kept.first.access_key_id, "")) return kept.first;
+  }
+  const auto plan = TRY(pipeline_.records().plan());
+  aws::Credentials c;
+  if (role_arn == plan.pipeline_role) {
+    c = TRY(sts_.mint_role_session(role_arn, session_name, kSession, kDeliveryService));
+  } else {
+    const auto pipeline = TRY(assume(plan.pipeline_role, session_name));
+    const auto answer = TRY(front_.local().call(pipeline, pipeline.account, plan.region, "sts", "AssumeRole",
+                                                json::object({{"RoleArn", role_arn}, {"RoleSessionName", session_name}})));
+    const json::Value* got = answer.find("Credentials");
+    if (!got) return error("STS answered no credentials");
+    c = {got->get("AccessKeyId"), got->get("SecretAccessKey"), got->get("SessionToken"), clock_.wall() + kSession};
+  }
+  auto identity = TRY(sts_.identify(c.access_key_id, c.session_token));
+  assumed_[role_arn + "/" + session_name] = {identity.principal, c.expires_at};
+  return identity.principal;
+}
+
+Result<json::Value> Control::host_status() {
+  json::Array components = {json::object({{"name", "control"}, {"state", "RUNNING"}, {"pid", int64_t{::getpid()}}})};
+  components.push_back(json::object({{"name", "edge"}, {"state", edge_.acknowledged() > 0 ? "RUNNING" : "STARTING"},
+                                     {"message", edge_.acknowledged() > 0 ? fmt::format("snapshot {}", edge_.acknowledged()) : "no snapshot acknowledged yet"}}));
+  json::Value out = json::object({{"version", "0.1.0"}, {"startedAt", static_cast<double>(started_at_) / 1000}});
+  const auto runner = runner_.call({json::object({{"kind", "status"}}), {}}, 5 * kSecond);
+  components.push_back(json::object({{"name", "runner"}, {"state", runner ? "RUNNING" : "FAILED"}, {"message", runner ? "" : runner.error().message}}));
+  json::Array notes;
+  out["tier"] = runner ? runner->body.get("tier") : "unknown";
+  if (runner) {
+    for (const auto& g : runner->body.get_array("guarantees")) {
+      notes.emplace_back(fmt::format("{} {}{}", g.get_bool("enforced") ? "enforced:    " : "NOT enforced:", g.get("name"),
+                                     g.get("why").empty() ? "" : " (" + g.get("why") + ")"));
+    }
+  }
+  out["tierNotes"] = std::move(notes);
+  out["components"] = std::move(components);
+  return out;
+}
+
+Result<int> run(cli::Context& context, const cli::Arguments& a) {
+  log::init("control", a.flag("--debug"));
+  Options options;
+  options.home = context.home();
+  options.program = context.program();
+  options.api = sys::Fd(given_fd(a, "api"));
+  options.api_port = static_cast<uint16_t>(TRY(parse_int(a.get("--api-port"))));
+  net::Loop loop;
+  auto control = TRY(Control::open(std::move(options)));
+  loop.on_signals({SIGTERM, SIGINT}, [&](auto&&...) {
+    loop.spawn([&] {
+      control->drain();
+      loop.stop();
+    });
+  });
+  loop.spawn([&] { control->start(); });
+  loop.run();
+  return 0;
+}
+
+}  // namespace
+
+cli::Command control_command() {
+  using cli::Option;
+  return {"control", "The role that serve starts for APIs and state", "",
+          {{"--fd", Option::Kind::values, "A descriptor, NAME=NUMBER"},
+           {"--api-port", Option::Kind::value, "The API's port", "4566"},
+           {"--https-port", Option::Kind::value, "The edge's port", "443"},
+           {"--http-port", Option::Kind::value, "The edge's port", "80"},
+           {"--debug", Option::Kind::flag, "Log more"}},
+          run, true};
+}
+
+}  // namespace bastide
