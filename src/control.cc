@@ -119,7 +119,7 @@ Result<std::unique_ptr<Control>> Control::open(Options options) {
   std::unique_ptr<Control> control(new Control(std::move(options), std::move(db), std::move(keyring), std::move(blobs),
                                                std::move(logs), std::move(audit)));
   control->iam_.use_accounts(control->organizations_);
-  TRY(services::bootstrap(*control->db_, control->iam_, control->organizations_, Clock::system()));
+  TRY(services::bootstrap(*control->db_, control->iam_, Clock::system(), true));
   control->management_ = TRY(services::management_account(*control->db_));
   return control;
 }
@@ -152,7 +152,8 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
       ecs_({*db_, *blobs_, *keyring_, front_.local(), clock_, runner_,
             [this](const std::string& role, const std::string& session) -> Result<services::ecs::RoleSession> {
               const auto c = TRY(sts_.mint_role_session(role, session, kSession, "ecs-tasks.amazonaws.com"));
-              return services::ecs::RoleSession{c.access_key_id, c.secret_access_key, c.session_token, c.expires_at};
+              auto identity = TRY(sts_.identify(c.access_key_id, c.session_token));
+              return services::ecs::RoleSession{std::move(identity.principal), c.access_key_id, c.secret_access_key, c.session_token, c.expires_at};
             },
             [this](net::Exchange& exchange) { front_.handle(exchange); }}),
       cloudformation_(*db_, *keyring_, front_.local(), clock_),
@@ -188,6 +189,8 @@ void Control::route() {
   front_.dispatch().set_sealer([this](const std::string& account, const json::Value& denial) {
     return sts_.encode_authorization_message(account, denial);
   });
+  front_.body_limit("ecr", 32u << 20);
+  front_.body_limit("logs", 8u << 20);
   front_.route("/v2", [this](net::Exchange& e) { distribution_.handle(e); });
   front_.route("/git", [this](net::Exchange& e) { git_.handle(e); });
   front_.route("/health", [](net::Exchange& e) {
@@ -210,6 +213,7 @@ void Control::start() {
   runner_.start();
   networks_.start();
   edge_.start();
+  logs_.start();
   cloudformation_.start();
   pipeline_.start();
   net::spawn([this] {

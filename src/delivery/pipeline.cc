@@ -1,6 +1,7 @@
 #include "delivery/pipeline.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "net/loop.h"
 #include "sys/file.h"
+#include "sys/process.h"
 
 namespace bastide::delivery {
 namespace {
@@ -18,6 +20,17 @@ constexpr Millis kWaitForTurn = 300;
 double seconds(Millis t) { return static_cast<double>(t) / 1000; }
 
 std::string brief(const std::string& commit) { return commit.substr(0, 12); }
+
+// Adds the static helper to the workspace as ./kmscrypt, so that a Dockerfile can COPY it.
+Result<void> add_boot_helper(const sys::Fd& tar, const std::string& helper) {
+  const size_t slash = helper.rfind('/');
+  sys::Command command{.argv = {"tar", "--append", "--file", "/proc/self/fd/0", "--owner=0", "--group=0", "--mode=0755", "--mtime=@0",
+                                "--directory", helper.substr(0, slash), helper.substr(slash + 1)}};
+  command.input_fd = tar.get();
+  TRY(sys::run_ok(command));
+  if (::lseek(tar.get(), 0, SEEK_SET) != 0) return sys::system_error("lseek");
+  return {};
+}
 
 std::string number_of(const std::string& run) { return run.substr(run.rfind('/') + 1); }
 
@@ -86,6 +99,7 @@ Result<void> Pipeline::deliver(const Plan& plan, const App& app, const json::Val
     TRY(step(id, "checkout", [&]() -> Result<std::string> {
       committed_at = TRY(net::offload_result([&] { return repository.committed_at(commit); }));
       source = TRY(net::offload_result([&] { return repository.archive(commit); }));
+      TRY(net::offload_result([&] { return add_boot_helper(source, parts_.boot_helper); }));
       return fmt::format("{} {}", brief(commit), TRY(net::offload_result([&] { return repository.subject(commit); })));
     }));
     sys::Fd workspace = TRY(build_and_test(plan, app, run, std::move(source)));

@@ -1,0 +1,72 @@
+#include "cli/daemon.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "net/http_client.h"
+#include "sys/file.h"
+
+namespace bastide::cli {
+namespace {
+
+constexpr Millis kPatience = 30 * kSecond;
+
+bool healthy(uint16_t port) {
+  net::HttpClient client({false, "127.0.0.1", port, ""}, {.connect_timeout = kSecond, .timeout = 2 * kSecond});
+  net::Request request;
+  request.method = "GET";
+  request.target = "/health";
+  const auto response = client.send(request);
+  return response && response->status == 200;
+}
+
+std::string tail(const std::string& path) {
+  const auto text = sys::read_file(path);
+  if (!text) return "";
+  return text->size() > 2000 ? text->substr(text->size() - 2000) : *text;
+}
+
+}  // namespace
+
+Result<Started> ensure_serving(Context& context, const std::vector<std::string>& serve_options) {
+  Started started;
+  const std::string log = context.home() + "/run/serve.log";
+  pid_t child = 0;
+  if (!serve::running(context.home())) {
+    TRY(sys::make_folders(context.home() + "/run"));
+    const sys::Fd out(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    const sys::Fd in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!out || !in) return sys::system_error(log);
+    std::vector<std::string> words = {context.program(), "serve", "--home", context.home()};
+    words.insert(words.end(), serve_options.begin(), serve_options.end());
+    std::vector<char*> argv;
+    for (auto& w : words) argv.push_back(w.data());
+    argv.push_back(nullptr);
+    child = ::fork();
+    if (child < 0) return sys::system_error("fork");
+    if (child == 0) {
+      ::setsid();
+      ::dup2(in.get(), 0);
+      ::dup2(out.get(), 1);
+      ::dup2(out.get(), 2);
+      ::execv(argv[0], argv.data());
+      ::_exit(127);
+    }
+    started.now = true;
+  }
+  const Millis deadline = Clock::system().steady() + kPatience;
+  for (;;) {
+    const auto instance = serve::running(context.home());
+    if (instance && instance->api_port && healthy(instance->api_port) && sys::exists(context.home() + "/operator.json")) {
+      started.instance = *instance;
+      return started;
+    }
+    if (child > 0 && ::waitpid(child, nullptr, WNOHANG) == child) return error("Bastide did not start:\n" + tail(log));
+    if (Clock::system().steady() > deadline) return error("Timeout", "Bastide does not answer after " + human_duration(kPatience) + ":\n" + tail(log));
+    ::usleep(10'000);
+  }
+}
+
+}  // namespace bastide::cli
