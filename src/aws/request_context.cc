@@ -41,6 +41,13 @@ void RequestContext::find(const ConditionKey& key, std::vector<std::string>& val
   const auto add = [&](const std::string& v) {
     if (!v.empty()) values.push_back(v);
   };
+  // An AssumeRole call may show its MFA itself.
+  const auto shown = [&](const std::string& name, std::vector<std::string>& out) {
+    for (const auto& [key_name, value] : target_.context) {
+      if (iequals(key_name, name)) out.push_back(value);
+    }
+    return !out.empty();
+  };
   const bool temporary = p.issued_at > 0;
   switch (key.global) {
     case GlobalKey::principal_arn:
@@ -67,9 +74,11 @@ void RequestContext::find(const ConditionKey& key, std::vector<std::string>& val
     case GlobalKey::secure_transport:
       return add(text(call_.secure));
     case GlobalKey::mfa_present:
+      if (shown(key.name, values)) return;
       if (temporary || p.mfa) add(text(p.mfa));
       return;
     case GlobalKey::mfa_age:
+      if (shown(key.name, values)) return;
       if (p.mfa) add(std::to_string((call_.now - p.mfa_at) / 1000));
       return;
     case GlobalKey::requested_region:

@@ -1,0 +1,79 @@
+// STS: who am I, and sessions. https://docs.aws.amazon.com/STS/latest/APIReference/
+//
+// A session token is sealed under the keyring and holds the whole session: nothing is stored. Deleting the
+// role or the user (or closing the account) ends its sessions at once, because each use looks them up by
+// their unique id. On control's loop only.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+
+#include "aws/credentials.h"
+#include "aws/directory.h"
+#include "aws/service.h"
+#include "base/time.h"
+#include "gen/sts.h"
+#include "store/keyring.h"
+
+namespace bastide::services {
+
+class Sts final : public aws::CredentialSource, public aws::SessionIssuer {
+ public:
+  using Call = aws::Call;
+
+  // `long_term` (the service iam) answers for access keys without a session. `accounts` may be null.
+  Sts(store::Keyring& keyring, Clock& clock, aws::IdentityDirectory& identities,
+      aws::CredentialSource& long_term, aws::AccountDirectory* accounts)
+      : keyring_(keyring),
+        clock_(clock),
+        identities_(identities),
+        long_term_(long_term),
+        accounts_(accounts) {}
+  void offer(aws::Registry& registry);
+
+  // Every kind of credentials: this is the front's source.
+  Result<aws::Identity> identify(const std::string& access_key_id, const std::string& session_token) override;
+  Result<aws::Credentials> mint_role_session(const std::string& role_arn, const std::string& session_name,
+                                             Millis duration, const std::string& service) override;
+
+  // Seals a denial (aws::denial_document) for DecodeAuthorizationMessage.
+  std::string encode_authorization_message(const std::string& account, const json::Value& denial);
+
+  Result<model::sts::op::AssumeRole::Response> assume_role(Call&, const model::sts::op::AssumeRole::Request&);
+  Result<model::sts::op::GetCallerIdentity::Response> get_caller_identity(
+      Call&, const model::sts::op::GetCallerIdentity::Request&);
+  Result<model::sts::op::GetSessionToken::Response> get_session_token(
+      Call&, const model::sts::op::GetSessionToken::Request&);
+  Result<model::sts::op::GetAccessKeyInfo::Response> get_access_key_info(
+      Call&, const model::sts::op::GetAccessKeyInfo::Request&);
+  Result<model::sts::op::DecodeAuthorizationMessage::Response> decode_authorization_message(
+      Call&, const model::sts::op::DecodeAuthorizationMessage::Request&);
+
+ private:
+  // What a token holds beside the secret.
+  struct Session {
+    aws::Principal principal;
+    std::vector<std::string> policies;  // texts
+  };
+  struct Remembered {
+    aws::Identity identity;
+    uint64_t generation = 0, accounts_generation = 0;
+  };
+  aws::Credentials mint(const Session& session);
+  Result<aws::Identity> open(const std::string& access_key_id, const std::string& token);
+  // Refreshes what may have changed since: the role's or user's existence and tags.
+  Result<void> revive(aws::Principal& principal);
+  Result<std::vector<aws::Target>> assume_role_targets(const Call& call,
+                                                       const model::sts::op::AssumeRole::Request& request);
+  Result<std::vector<std::string>> session_policies(const std::string& account,
+                                                    const model::sts::op::AssumeRole::Request& request);
+
+  store::Keyring& keyring_;
+  Clock& clock_;
+  aws::IdentityDirectory& identities_;
+  aws::CredentialSource& long_term_;
+  aws::AccountDirectory* accounts_;
+  std::unordered_map<std::string, Remembered> sessions_;  // by token
+};
+
+}  // namespace bastide::services
