@@ -96,6 +96,7 @@ class Ecs {
   // Events of the runner.
   void connected();
   Result<void> adopt(std::vector<internal::TaskState> states);
+  Result<void> adopt_one(const internal::TaskState& state);
   Result<void> changed(const internal::TaskState& state);
   Result<void> output(const ecs::TaskOutput& out);
   Result<std::optional<store::Resource>> find_task(const std::string& id);

@@ -44,20 +44,24 @@ void Ecs::connected() {
   });
 }
 
+Result<void> Ecs::adopt_one(const internal::TaskState& state) {
+  auto row = TRY(find_task(state.id));
+  if (row && state.state == "running" && !doors_.count(state.id)) {
+    auto listeners = parts_.runner.listeners(state.id);
+    if (listeners) {
+      open_doors(row->key, row->body, std::move(listeners).value());
+    } else {
+      log::warn("task {}: its listeners are lost: {}", state.id, listeners.error().message);
+    }
+  }
+  return changed(state);
+}
+
 Result<void> Ecs::adopt(std::vector<internal::TaskState> states) {
   std::set<std::string> there;
   for (const auto& state : states) {
     there.insert(state.id);
-    auto row = TRY(find_task(state.id));
-    if (row && state.state == "running" && !doors_.count(state.id)) {
-      auto listeners = parts_.runner.listeners(state.id);
-      if (listeners) {
-        open_doors(row->key, row->body, std::move(listeners).value());
-      } else {
-        log::warn("task {}: its listeners are lost: {}", state.id, listeners.error().message);
-      }
-    }
-    TRY(changed(state));
+    TRY(adopt_one(state));
   }
   // What should run there and does not was lost with its host.
   const auto rows = TRY(parts_.database.list("*", "*", "ecs.task"));

@@ -326,6 +326,13 @@ Result<void> Ecs::bring_up(const store::Key& key, json::Value task) {
     definition = TRY(ecs::load_definition(r, p, task.get("taskDefinitionArn")));
     return {};
   }));
+  if (task.get_bool("_started")) {
+    // Asked for before control ended: the runner may have it.
+    const auto states = TRY(parts_.runner.list());
+    for (const auto& state : states) {
+      if (state.id == key.id) return adopt_one(state);
+    }
+  }
   const Millis pulling = parts_.clock.wall();
   const auto fail = [&](const Error& e) -> Result<void> {
     if (retryable(e)) return e;
@@ -364,10 +371,8 @@ Result<void> Ecs::bring_up(const store::Key& key, json::Value task) {
   auto started = parts_.runner.start(spec.value());
   starting_.erase(key.id);
   if (!started) {
-    if (started.error().code == "Exists") {
-      auto states = TRY(parts_.runner.list());
-      return adopt(std::move(states));
-    }
+    // The address is still another task's, which is on its way out.
+    if (started.error().code == "Exists") return std::move(started).error();
     return fail(error(started.error().code, "CannotStartContainerError: " + started.error().message));
   }
   auto& [state, listeners] = started.value();
