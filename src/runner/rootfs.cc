@@ -67,25 +67,4 @@ Result<void> Roots::unmount(const std::string& target) {
   return sys::system_error(target);
 }
 
-Result<void> Roots::probe() {
-  const std::string disk = stage_.disk() + "/.probe";
-  const std::string target = stage_.path() + "/t/probe";
-  const auto attempt = [&]() -> Result<void> {
-    TRY(make_owned_folder(disk + "/tree", Accounts::neutral()));
-    TRY(mount("000000000000", {disk + "/tree"}, disk, target));
-    struct stat st;
-    const uint32_t uid = TRY(accounts_.first_uid("000000000000"));
-    if (::stat(target.c_str(), &st) != 0) return sys::system_error(target);
-    if (st.st_uid != uid) return error("the mount does not show the account's owner");
-    return {};
-  };
-  auto outcome = attempt();
-  auto unmounted = unmount(target);
-  ::rmdir(target.c_str());
-  auto removed = sys::remove_tree(disk);
-  if (!outcome) return outcome;
-  if (!unmounted) return unmounted;
-  return removed;
-}
-
 }  // namespace bastide::runner

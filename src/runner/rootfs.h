@@ -22,9 +22,6 @@ class Roots {
                      const std::string& disk, const std::string& target);
   static Result<void> unmount(const std::string& target);  // no error where nothing is mounted
 
-  // What a mount at `target` needs to be tried with: an error says why this host cannot.
-  Result<void> probe();
-
  private:
   Result<void> show_as_account(const std::string& account, const std::string& tree, const std::string& at);
   const Stage& stage_;

@@ -73,6 +73,9 @@ Result<void> run_runner(RunnerOptions options) {
   }).detach();
   loop.run();
   if (!started) log::error("{}", started.error().message);
+  if (role->parts()) {
+    if (auto cleared = role->parts()->sandboxes->clear(); !cleared) log::warn("{}", cleared.error().message);
+  }
   if (role->parts() && role->idle()) role->parts()->stage.release();
   // Fibers may stand anywhere; nothing here needs more than the process's end.
   std::_Exit(started ? 0 : 1);
