@@ -21,9 +21,15 @@ std::optional<std::vector<std::string>> names(const std::vector<const char*>& li
   return std::vector<std::string>(list.begin(), list.end());
 }
 
-Result<void> add_tags(std::map<std::string, std::string>& tags, const std::vector<m::Tag>& added) {
+// CloudFormation alone marks what it makes, in calls that it makes for somebody.
+bool reserved(const aws::Call& call, const std::string& key) {
+  return key.starts_with("aws:") && (call.principal.called_via.empty() || !key.starts_with("aws:cloudformation:"));
+}
+
+Result<void> add_tags(const aws::Call& call, std::map<std::string, std::string>& tags,
+                      const std::vector<m::Tag>& added) {
   for (const auto& t : added) {
-    if (t.tag_key.starts_with("aws:"))
+    if (reserved(call, t.tag_key))
       return fault("TagException", "Tag keys that begin with aws: are reserved.");
     tags[t.tag_key] = t.tag_value;
   }
@@ -98,7 +104,7 @@ Result<m::CreateKeyResponse> Kms::create_key(Call& call, const m::CreateKeyReque
   if (std::none_of(usages.begin(), usages.end(), [&](const char* u) { return k.usage == u; })) {
     return fault("ValidationException", "KeyUsage " + k.usage + " is not compatible with KeySpec " + k.spec);
   }
-  if (q.tags) TRY(add_tags(k.tags, *q.tags));
+  if (q.tags) TRY(add_tags(call, k.tags, *q.tags));
   TRY(check_policy(call, k, q.bypass_policy_lockout_safety_check.value_or(false)));
   if (k.symmetric()) {
     k.materials.push_back(TRY(make_material(keyring_, k, call.now)));
@@ -217,7 +223,7 @@ Result<std::optional<Millis>> Kms::run_deletion(store::Job& job) {
 Result<model::Empty> Kms::tag(Call& call, const m::TagResourceRequest& q) {
   const auto found = TRY(find_key(call, q.key_id));
   TRY(not_pending(*found));
-  TRY(change(*found, [&](KmsKey& k) { return add_tags(k.tags, q.tags); }));
+  TRY(change(*found, [&](KmsKey& k) { return add_tags(call, k.tags, q.tags); }));
   return model::Empty{};
 }
 

@@ -92,6 +92,18 @@ class KmsTest : public ::testing::Test {
   aws::Registry registry_;
 };
 
+TEST_F(KmsTest, OnlyCloudFormationSetsItsOwnTags) {
+  m::CreateKeyRequest q;
+  q.tags.emplace();
+  q.tags->push_back({"aws:cloudformation:logical-id", "Key"});
+  EXPECT_EQ(run<op::CreateKey>(call(), q).error().code, "TagException");
+  auto through = call();
+  through.principal.called_via = {"cloudformation.amazonaws.com"};
+  EXPECT_TRUE(run<op::CreateKey>(through, q));
+  q.tags->push_back({"aws:other", "x"});
+  EXPECT_EQ(run<op::CreateKey>(through, q).error().code, "TagException");
+}
+
 TEST_F(KmsTest, EncryptsForRealAndBindsTheContext) {
   const std::string key = make_key();
   const std::string blob = seal(key, "s3cret", {{"app", "shop"}, {"env", "prod"}});
