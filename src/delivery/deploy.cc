@@ -50,6 +50,24 @@ Result<std::string> Deployer::register_task(const aws::Principal& principal, con
   return definition->get("taskDefinitionArn");
 }
 
+// The rule that sends the app's host name to its tasks, once; ECS wants the target group to have a load balancer.
+Result<void> Deployer::ensure_rule(const aws::Principal& principal, const Plan& plan, const Placement& placement) {
+  const auto call = [&](const char* operation, const json::Value& input) {
+    return client_.call(principal, placement.account, plan.region, "elbv2", operation, input);
+  };
+  const auto rules = TRY(call("DescribeRules", json::object({{"ListenerArn", placement.listener}})));
+  for (const auto& rule : rules.get_array("Rules")) {
+    if (rule.get("Priority") == std::to_string(placement.priority)) return {};
+  }
+  const json::Value condition = json::object(
+      {{"Field", "host-header"}, {"HostHeaderConfig", json::object({{"Values", json::array({placement.host})}})}});
+  TRY(call("CreateRule", json::object({{"ListenerArn", placement.listener},
+                                       {"Priority", placement.priority},
+                                       {"Conditions", json::array({condition})},
+                                       {"Actions", json::array({json::object({{"Type", "forward"}, {"TargetGroupArn", placement.target_group}})})}})));
+  return {};
+}
+
 Result<void> Deployer::update_service(const aws::Principal& principal, const Plan& plan, const App& app,
                                       const Placement& placement, const std::string& task_definition) {
   const auto call = [&](const char* operation, const json::Value& input) {
@@ -73,6 +91,7 @@ Result<void> Deployer::update_service(const aws::Principal& principal, const Pla
       json::object({{"deploymentCircuitBreaker", json::object({{"enable", true}, {"rollback", true}})},
                     {"minimumHealthyPercent", 100},
                     {"maximumPercent", 200}});
+  TRY(ensure_rule(principal, plan, placement));
   TRY(call("CreateService", json::object({{"cluster", placement.cluster},
                                           {"serviceName", app.name},
                                           {"taskDefinition", task_definition},

@@ -27,6 +27,7 @@ class Deployer {
  private:
   Result<std::string> register_task(const aws::Principal& principal, const Plan& plan, const App& app,
                                     const Placement& placement, const json::Value& release);
+  Result<void> ensure_rule(const aws::Principal& principal, const Plan& plan, const Placement& placement);
   Result<void> update_service(const aws::Principal& principal, const Plan& plan, const App& app,
                               const Placement& placement, const std::string& task_definition);
   Result<void> wait_until_stable(const aws::Principal& principal, const Plan& plan, const App& app,

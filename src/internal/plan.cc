@@ -29,6 +29,9 @@ json::Value to_json(const Placement& p) {
                        {"execution_role", p.execution_role},
                        {"log_group", p.log_group},
                        {"target_group", p.target_group},
+                       {"listener", p.listener},
+                       {"host", p.host},
+                       {"priority", p.priority},
                        {"subnets", strings(p.subnets)},
                        {"security_groups", strings(p.security_groups)},
                        {"count", p.count},
@@ -48,6 +51,9 @@ Placement placement_from_json(const json::Value& v) {
   p.execution_role = v.get("execution_role");
   p.log_group = v.get("log_group");
   p.target_group = v.get("target_group");
+  p.listener = v.get("listener");
+  p.host = v.get("host");
+  p.priority = static_cast<int>(v.get_int("priority", 1));
   p.subnets = strings(v.get_array("subnets"));
   p.security_groups = strings(v.get_array("security_groups"));
   p.count = static_cast<int>(v.get_int("count", p.count));

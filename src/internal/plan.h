@@ -21,6 +21,9 @@ struct Placement {            // an app in an environment
   std::string task_role, execution_role;  // ARNs
   std::string log_group;
   std::string target_group;   // ARN
+  std::string listener;       // ARN; delivery adds a rule from `host` to the target group with the first release
+  std::string host;           // "storefront.stage.localhost"
+  int priority = 1;           // of that rule
   std::vector<std::string> subnets, security_groups;
   int count = 1;
   int cpu = 256;              // CPU units
