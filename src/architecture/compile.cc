@@ -63,7 +63,9 @@ Result<internal::Plan> delivery_plan(const Architecture& a,
   plan.promote_tag = a.promote_tag;
   plan.promote_branch = a.promote_branch;
   plan.approval = a.approval;
+  int priority = 0;
   for (const auto& app : a.apps) {
+    priority += 10;  // as compile() counts
     internal::App one;
     one.name = app.name;
     one.dockerfile = app.dockerfile;
@@ -100,6 +102,9 @@ Result<internal::Plan> delivery_plan(const Architecture& a,
       if (auto variables = app.variables.find(e.name); variables != app.variables.end())
         p.variables = variables->second;
       const std::string host = TRY(output_of(outputs, place, "HostName"));
+      p.listener = TRY(output_of(outputs, platform, "ListenerArn"));
+      p.host = host;
+      p.priority = priority;
       p.url = "https://" + host + (https_port == 443 ? "" : fmt::format(":{}", https_port));
       one.placements.push_back(std::move(p));
     }

@@ -40,7 +40,9 @@ json::Value deploy_role(const Accounts& accounts) {
                                   "ecs:StopTask", "ecs:TagResource", "ecs:UpdateService",
                                   "ecs:DescribeServiceDeployments", "ecs:ListServiceDeployments"},
                                  "*"),
-                           allow({"elasticloadbalancing:DescribeTargetGroups",
+                           allow({"elasticloadbalancing:CreateRule",
+                                  "elasticloadbalancing:DescribeRules",
+                                  "elasticloadbalancing:DescribeTargetGroups",
                                   "elasticloadbalancing:DescribeTargetHealth"},
                                  "*"),
                            allow({"logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"},
@@ -164,17 +166,23 @@ json::Value app_template(const Architecture& a, const App& app, const std::strin
                                {"TargetGroupAttributes",
                                 json::array({json::object({{"Key", "deregistration_delay.timeout_seconds"},
                                                            {"Value", "10"}})})}}))},
-       {"Rule",
+       // The rule that forwards to the tasks comes with the first release, before this one.
+       {"NotYet",
         resource("AWS::ElasticLoadBalancingV2::ListenerRule",
                  json::object(
                      {{"ListenerArn", import_of("listener")},
-                      {"Priority", priority},
+                      {"Priority", 1000 + priority},
                       {"Conditions", json::array({json::object(
                                          {{"Field", "host-header"},
                                           {"HostHeaderConfig",
                                            json::object({{"Values", json::array({ref("HostName")})}})}})})},
-                      {"Actions", json::array({json::object(
-                                      {{"Type", "forward"}, {"TargetGroupArn", ref("Targets")}})})}}))}});
+                      {"Actions",
+                       json::array({json::object(
+                           {{"Type", "fixed-response"},
+                            {"FixedResponseConfig",
+                             json::object({{"StatusCode", "503"},
+                                           {"ContentType", "text/plain"},
+                                           {"MessageBody", first_message(a, environment)}})}})})}}))}});
   json::Value outputs = json::object({{"TaskRoleArn", output(att("TaskRole", "Arn"))},
                                       {"LogGroup", output(ref("Logs"))},
                                       {"TargetGroupArn", output(ref("Targets"))},

@@ -68,9 +68,9 @@ Result<void> save_people_profiles(Context& context, const architecture::Applied&
   auto profiles = TRY(context.profiles());
   for (const auto& [name, id] : applied.accounts) {
     const auto stack = applied.outputs.find(name + "/bastide-access");
-    if (stack == applied.outputs.end() || !stack->second.contains("AdminRole")) continue;
+    if (stack == applied.outputs.end() || !stack->second.contains("AdminRoleArn")) continue;
     std::erase_if(profiles, [&, n = name](const Profile& p) { return p.name == n; });
-    profiles.push_back({name, id, stack->second.at("AdminRole"), kPerson, {}});
+    profiles.push_back({name, id, stack->second.at("AdminRoleArn"), kPerson, {}});
   }
   TRY(context.save_profiles(profiles));
   std::string config = "# Written by `bastide up`. Use it with AWS_CONFIG_FILE; ~/.aws is left alone.\n";
