@@ -213,6 +213,8 @@ void Control::start() {
   runner_.start();
   networks_.start();
   edge_.start();
+  kms_.start();
+  ecr_.start();
   logs_.start();
   cloudformation_.start();
   pipeline_.start();

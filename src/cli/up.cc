@@ -171,7 +171,8 @@ Result<int> run_up(Context& context, const Arguments& a) {
   TRY(context.call("shared-services", "bastide", "PutArchitecture", json::object({{"architecture", json::print(internal::to_json(plan))}})));
 
   const std::string endpoint = TRY(context.endpoint());
-  const std::filesystem::path base = std::filesystem::is_directory(path) ? path : std::filesystem::path(path).parent_path();
+  const std::filesystem::path given(path);
+  const std::filesystem::path base = std::filesystem::is_directory(given) ? given : given.parent_path();
   std::vector<WorkRepository> repositories;
   for (const auto& app : architecture.apps) {
     const auto encrypt = [&](const std::string& environment, const std::string& value) -> Result<std::string> {
