@@ -214,7 +214,7 @@ void Control::start() {
   networks_.start();
   edge_.start();
   kms_.start();
-  ecr_.start();
+  if (const auto started = ecr_.start(); !started) log::error("ecr: {}", started.error().message);
   logs_.start();
   cloudformation_.start();
   pipeline_.start();

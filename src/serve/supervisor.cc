@@ -44,7 +44,10 @@ Result<Bound> bind_first(const std::string& address, std::vector<uint16_t> ports
   std::string tried;
   for (const uint16_t port : ports) {
     auto fd = net::listen_tcp(address, port);
-    if (fd) return Bound{std::move(*fd), TRY(net::local_port(fd->get()))};
+    if (fd) {
+      const uint16_t bound = TRY(net::local_port(fd->get()));
+      return Bound{std::move(*fd), bound};
+    }
     tried += fmt::format("{}{}:{} ({})", tried.empty() ? "" : ", ", address, port, fd.error().message);
   }
   return error(fmt::format("cannot listen on {}; free the port, or choose another with {}", tried, option));
