@@ -44,7 +44,7 @@ namespace {
 constexpr Millis kSession = kHour;
 constexpr Millis kRenewOperator = 20 * kMinute;
 constexpr const char* kOperatorRole = "BastideOperator";
-constexpr const char* kOperatorService = "operator.bastide.internal";
+constexpr const char* kOperatorService = "operator.bastide.amazonaws.com";
 constexpr const char* kDeliveryService = "bastide.amazonaws.com";
 
 struct Options {
@@ -119,8 +119,7 @@ Result<std::unique_ptr<Control>> Control::open(Options options) {
   std::unique_ptr<Control> control(new Control(std::move(options), std::move(db), std::move(keyring), std::move(blobs),
                                                std::move(logs), std::move(audit)));
   control->iam_.use_accounts(control->organizations_);
-  TRY(services::bootstrap(*control->db_, control->iam_, Clock::system(), true));
-  control->management_ = TRY(services::management_account(*control->db_));
+  control->management_ = TRY(services::bootstrap(*control->db_, Clock::system()));
   return control;
 }
 

@@ -14,6 +14,7 @@ constexpr int kWrongUse = 64;
 
 struct Parsed {
   std::map<std::string, std::vector<std::string>> values;
+  std::map<std::string, std::string> single;
   std::map<std::string, bool> flags;
 };
 
@@ -28,12 +29,21 @@ void add_option(CLI::App& app, const Option& o, Parsed& parsed) {
     app.add_flag(o.name, parsed.flags[o.name], o.help);
     return;
   }
-  auto* added = app.add_option(positional ? lower(o.name) : o.name, parsed.values[o.name], o.help);
-  if (o.kind == Option::Kind::value || o.kind == Option::Kind::positional) added->expected(1);
-  else added->expected(0, 10'000);
-  if (o.kind == Option::Kind::values) added->expected(1)->take_all();
+  const std::string name = positional ? lower(o.name) : o.name;
+  const bool one = o.kind == Option::Kind::value || o.kind == Option::Kind::positional;
+  auto* added = one ? app.add_option(name, parsed.single[o.name], o.help) : app.add_option(name, parsed.values[o.name], o.help);
+  if (o.kind == Option::Kind::values) added->allow_extra_args(false);  // one value each time; repeat it
   added->option_text(positional ? "" : o.fallback.empty() ? "TEXT" : "[" + o.fallback + "]");
   if (o.required) added->required();
+}
+
+int finish(const Command& command, const std::string& home, const Arguments& arguments) {
+  Context context(home);
+  const auto outcome = command.run(context, arguments);
+  if (outcome) return *outcome;
+  const Error& e = outcome.error();
+  std::fprintf(stderr, "bastide: %s%s\n", e.fault && !e.code.empty() ? (e.code + ": ").c_str() : "", e.message.c_str());
+  return 1;
 }
 
 }  // namespace
@@ -56,6 +66,24 @@ int run_program(int argc, char** argv, std::vector<Command> commands) {
   root.add_option("--home", home, "The folder of everything Bastide keeps")->option_text("[" + home + "]");
   root.footer("Example: bastide up examples/storefront\nHelp on a command: bastide COMMAND --help");
 
+  // A command that hands the rest of its line on takes it untouched: only --home before it is ours.
+  for (const Command& c : commands) {
+    const bool passes_on = !c.options.empty() && c.options.back().kind == Option::Kind::rest;
+    int at = 1;
+    if (argc > 2 && std::string_view(argv[1]) == "--home") at = 3;
+    if (!passes_on || at >= argc || c.name != argv[at]) continue;
+    if (at == 3) home = argv[2];
+    ++at;
+    if (at + 1 < argc && std::string_view(argv[at]) == "--home") {
+      home = argv[at + 1];
+      at += 2;
+    }
+    if (at < argc && std::string_view(argv[at]) == "--help") break;
+    Arguments arguments;
+    arguments.values[c.options.back().name].assign(argv + at, argv + argc);
+    return finish(c, home, arguments);
+  }
+
   std::vector<Parsed> parsed(commands.size());
   std::vector<CLI::App*> apps;
   for (size_t i = 0; i < commands.size(); ++i) {
@@ -76,7 +104,6 @@ int run_program(int argc, char** argv, std::vector<Command> commands) {
     if (c.hidden) at->group("");
     for (const Option& o : c.options) {
       add_option(*at, o, parsed[i]);
-      if (o.kind == Option::Kind::rest) at->prefix_command();
     }
     apps.push_back(at);
   }
@@ -103,16 +130,11 @@ int run_program(int argc, char** argv, std::vector<Command> commands) {
         if (parsed[i].flags[o.name]) values.push_back("1");
       } else {
         values = parsed[i].values[o.name];
-        if (o.kind == Option::Kind::rest) values = apps[i]->remaining();
+        if (!parsed[i].single[o.name].empty()) values.push_back(parsed[i].single[o.name]);
         if (values.empty() && !o.fallback.empty()) values.push_back(o.fallback);
       }
     }
-    Context context(home);
-    const auto outcome = commands[i].run(context, arguments);
-    if (outcome) return *outcome;
-    const Error& e = outcome.error();
-    std::fprintf(stderr, "bastide: %s%s\n", e.fault && !e.code.empty() ? (e.code + ": ").c_str() : "", e.message.c_str());
-    return 1;
+    return finish(commands[i], home, arguments);
   }
   return kWrongUse;
 }

@@ -23,10 +23,14 @@ class Home : public ::testing::Test {
     path_ = ::mkdtemp(name);
     keyring_ = std::move(store::Keyring::open(path_ + "/master.key", path_ + "/master.check").value());
     start();
-    auto first = services::bootstrap(*db_, *iam_, clock_, false);
-    ASSERT_TRUE(first && *first) << first.error().message;
-    first_ = **first;
-    account_ = first_.account;
+    auto account = services::bootstrap(*db_, clock_);
+    ASSERT_TRUE(account) << account.error().message;
+    account_ = *account;
+    ASSERT_TRUE(db_->write([&](store::Writer& w) -> Result<void> {
+      first_ = TRY(iam_->mint_access_key(w, account_, ""));
+      return {};
+    }));
+    iam_->changed();
   }
   void start() {
     sts_.reset();
@@ -93,7 +97,7 @@ class Home : public ::testing::Test {
   std::unique_ptr<services::Organizations> organizations_;
   std::unique_ptr<services::Sts> sts_;
   std::unique_ptr<aws::Registry> registry_;
-  services::FirstCredentials first_;
+  model::iam::AccessKey first_;  // of the root user
   std::string account_;
 };
 

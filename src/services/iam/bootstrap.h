@@ -1,28 +1,16 @@
-// The first account of an empty home, and the operator's first credentials.
+// The first account of an empty home.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "base/result.h"
-#include "services/iam/iam.h"
+#include "base/time.h"
+#include "store/database.h"
 
 namespace bastide::services {
 
-struct FirstCredentials {
-  std::string account;  // the management account
-  std::string access_key_id;
-  std::string secret_access_key;
-};
-
-// On an empty home: makes the management account (twelve random digits) and an access key of its root user,
-// told this once. On a home that has both: nothing, unless `have_credentials` is false (the file that kept
-// them is gone, or the process died before it was written): then every old key of the root user is replaced
-// by a new one.
-Result<std::optional<FirstCredentials>> bootstrap(store::Database& db, Iam& iam, Clock& clock,
-                                                  bool have_credentials);
-
-// The management account of a home; "NotFound" before its bootstrap.
-Result<std::string> management_account(store::Database& db);
+// The management account, twelve random digits, made on an empty home. Its root user gets no key: whoever owns the
+// home acts through a role session.
+Result<std::string> bootstrap(store::Database& db, Clock& clock);
 
 }  // namespace bastide::services
