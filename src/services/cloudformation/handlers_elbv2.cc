@@ -135,10 +135,8 @@ Value group_health(const Value& p) {
 
 Result<Made> make_group(const Context& c, const Value& p) {
   Value in = group_health(p);
-  for (const auto& [key, v] :
-       pick(p, {"IpAddressType", "Port", "Protocol", "ProtocolVersion", "TargetType", "VpcId"}).object()) {
-    in[key] = v;
-  }
+  const Value fixed = pick(p, {"IpAddressType", "Port", "Protocol", "ProtocolVersion", "TargetType", "VpcId"});
+  for (const auto& [key, v] : fixed.object()) in[key] = v;
   in["Name"] = c.name(p, "Name", 32);
   with_tags(c, p, in);
   const Value g = TRY(first(c.call("elbv2", "CreateTargetGroup", std::move(in)), "TargetGroups"));
