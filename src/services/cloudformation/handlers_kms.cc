@@ -24,7 +24,7 @@ Result<Made> make_key(const Context& c, const Value& p) {
   if (const Value* policy = p.find("KeyPolicy")) in["Policy"] = document(*policy);
   if (const Value* bypass = p.find("BypassPolicyLockoutSafetyCheck"))
     in["BypassPolicyLockoutSafetyCheck"] = *bypass;
-  in["Tags"] = kms_tags(c.tags(p));
+  in["Tags"] = kms_tags(c.tags(p, true));
   const Value out = TRY(c.call("kms", "CreateKey", std::move(in)));
   Value attributes = key_attributes_of(out);
   const std::string id = attributes.get("KeyId");
