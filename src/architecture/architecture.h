@@ -13,7 +13,7 @@
 namespace bastide::architecture {
 
 struct Size {                      // of an app in an environment
-  int count = 1, cpu = 256, memory = 256;
+  int count = 1, cpu = 256, memory = 512;  // tasks, CPU units, MiB: as Fargate combines them
 };
 
 struct App {
