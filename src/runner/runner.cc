@@ -5,7 +5,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <thread>
 
 #include "base/log.h"
@@ -23,6 +25,33 @@ Result<sys::Fd> lock(const std::string& home) {
   return fd;
 }
 
+// Ends every task and network: `bastide down`. Tasks get their StopSignal, ten seconds, then SIGKILL.
+void quiesce(Parts& parts) {
+  constexpr Millis kPatience = 10 * kSecond;
+  constexpr useconds_t kLook = 20'000;
+  const auto each_running = [&](const std::function<void(const std::string& id)>& f) {
+    bool any = false;
+    for (const auto& task : parts.tasks->list()) {
+      if (task.state == "stopped") continue;
+      const auto now = parts.tasks->observe(task.id);
+      if (now && now->state == "stopped") continue;
+      any = true;
+      f(task.id);
+    }
+    return any;
+  };
+  const auto tell = [](const Result<void>& done) {
+    if (!done) log::warn("{}", done.error().message);
+  };
+  each_running([&](const std::string& id) { tell(parts.tasks->signal_stop(id)); });
+  const Millis deadline = Clock::system().steady() + kPatience;
+  while (each_running([](const std::string&) {}) && Clock::system().steady() < deadline) ::usleep(kLook);
+  each_running([&](const std::string& id) { tell(parts.tasks->kill(id)); });
+  while (each_running([](const std::string&) {}) && Clock::system().steady() < deadline + kPatience) ::usleep(kLook);
+  for (const auto& task : parts.tasks->list()) tell(parts.tasks->forget(task.id));
+  for (const auto& network : parts.networks->list()) tell(parts.networks->remove(network.account, network.vpc));
+}
+
 }  // namespace
 
 Result<void> run_runner(RunnerOptions options) {
@@ -31,6 +60,7 @@ Result<void> run_runner(RunnerOptions options) {
   ::sigemptyset(&ending);
   ::sigaddset(&ending, SIGTERM);
   ::sigaddset(&ending, SIGINT);
+  ::sigaddset(&ending, SIGUSR1);
   ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 
@@ -66,9 +96,11 @@ Result<void> run_runner(RunnerOptions options) {
         std::move(options.listener), "runner",
         [&](std::unique_ptr<net::Channel> channel) { role->connect(std::move(channel)); });
   });
-  std::thread([&loop, ending] {
+  std::atomic<bool> quiet = false;
+  std::thread([&loop, &quiet, ending] {
     int number = 0;
     ::sigwait(&ending, &number);
+    quiet = number == SIGUSR1;
     loop.stop();
   }).detach();
   loop.run();
@@ -76,6 +108,7 @@ Result<void> run_runner(RunnerOptions options) {
   if (role->parts()) {
     if (auto cleared = role->parts()->sandboxes->clear(); !cleared) log::warn("{}", cleared.error().message);
   }
+  if (role->parts() && quiet) quiesce(*role->parts());
   if (role->parts() && role->idle()) role->parts()->stage.release();
   // Fibers may stand anywhere; nothing here needs more than the process's end.
   std::_Exit(started ? 0 : 1);

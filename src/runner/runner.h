@@ -17,7 +17,8 @@ struct RunnerOptions {
   sys::Fd listener;     // of net::listen_messages(<home>/run/runner.sock)
 };
 
-// Serves until SIGTERM or SIGINT, then ends the process with status 0; containers go on. To be called before
+// Serves until SIGTERM or SIGINT, then ends the process with status 0; containers go on. SIGUSR1 ends containers and
+// networks first. To be called before
 // the process has threads. Returns where it cannot start.
 Result<void> run_runner(RunnerOptions options);
 
