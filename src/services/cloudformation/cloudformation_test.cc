@@ -135,9 +135,10 @@ class Stacks : public ::testing::Test {
       house.service->start();
       f(house);
       loop.stop();
-      kept_ = std::move(house.db);  // fibers of jobs end with the loop
+      kept_ = std::move(house.db);  // outlives the house, whose jobs may still write
     });
     loop.run();
+    kept_.reset();  // before the loop: its writer thread answers there
   }
 
   std::string folder_;
