@@ -101,7 +101,7 @@ Result<void> run_runner(RunnerOptions options) {
     int number = 0;
     ::sigwait(&ending, &number);
     quiet = number == SIGUSR1;
-    loop.stop();
+    loop.post([&loop] { loop.stop(); });  // holds also when it comes before run()
   }).detach();
   loop.run();
   if (!started) log::error("{}", started.error().message);
