@@ -81,48 +81,8 @@ def addresses():
     return subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout.count("\n")
 
 
-before = (namespaces(), addresses())
-with Town() as town:
-    # Up: five accounts, stage serves the first release, prod says how to get one there.
-    out = town.up(ROOT / "examples/storefront")
-    assert "Ready in" in out and re.search(r"has the password \S+ \(told this once\)", out), out
-    first = town.about("stage")
-    assert first["environment"] == "stage" and first["secret"] == "decrypted" and len(first["commit"]) == 40, first
-    status, body = town.get("storefront.prod.localhost")
-    assert status == 503 and "promote" in body, (status, body)
-    password = re.search(r"has the password (\S+) \(", out)[1]
-    again = town.up(ROOT / "examples/storefront")
-    assert "Nothing has changed." in again and password not in again, again
-
-    # Who is who: a person of the security account assumes roles elsewhere and may do nothing else.
-    who = json.loads(town.bastide("aws", "--profile", "stage", "sts", "get-caller-identity").stdout)
-    assert who["Arn"].endswith(":assumed-role/bastide-admin/admin"), who
-    denied = town.bastide("aws", "--profile", "admin", "kms", "create-key", check=False)
-    assert denied.returncode != 0 and "AccessDenied" in denied.stderr, denied.stderr
-
-    # Secrets: a round trip; stage's role cannot read what prod's key sealed.
-    token = town.bastide("secrets encrypt", "--env", "prod", input="s3cret\n").stdout.strip()
-    assert token.startswith("kmscrypt::")
-    plain = town.bastide("secrets decrypt", "--env", "prod", input=f'{{"a": "{token}"}} rest').stdout
-    assert plain == '{"a": "s3cret"} rest', plain
-    refused = town.bastide("secrets decrypt", "--env", "stage", input=token, check=False)
-    assert refused.returncode == 1 and "s3cret" not in refused.stdout + refused.stderr, refused
-    leaks = subprocess.run(["grep", "-rl", "pk_test_51Hq-stage-demo", town.home + "/logs", town.home + "/audit", town.home + "/run",
-                            town.home + "/work/storefront", town.home + "/metadata.sqlite", town.home + "/metadata.sqlite-wal"],
-                           capture_output=True, text=True).stdout
-    assert not leaks, leaks
-
-    # A push that fails its tests makes no image; a good one reaches stage.
-    work = town.home + "/work/storefront"
-    test = pathlib.Path(work, "test/store_test.cc")
-    good = test.read_text()
-    test.write_text(good.replace('"/a"', '"/wrong"'))
-    git(work, "commit", "-qam", "broken")
-    pushed = git(work, "push")
-    assert "remote: FAILED: test" in pushed.stderr, pushed.stderr
-    broken = git(work, "rev-parse", "HEAD").stdout.strip()
-    images = json.loads(town.bastide("aws", "ecr", "describe-images", "--repository-name", "storefront").stdout)["imageDetails"]
-    assert all(broken not in i.get("imageTags", []) for i in images), images
+def deliver_and_break(town, work, test, good, broken):
+    """Promotion, rollback, kill -9, down and up again."""
     test.write_text(good)
     git(work, "commit", "-qam", "mended")
     pushed = git(work, "push")
@@ -191,5 +151,51 @@ with Town() as town:
     town.up(ROOT / "examples/storefront")
     wait_for("prod after a restart", lambda: town.get("storefront.prod.localhost")[0] == 200)
     assert town.about("prod")["commit"] == second
+
+
+before = (namespaces(), addresses())
+with Town() as town:
+    # Up: five accounts, stage serves the first release, prod says how to get one there.
+    out = town.up(ROOT / "examples/storefront")
+    assert "Ready in" in out and re.search(r"has the password \S+ \(told this once\)", out), out
+    first = town.about("stage")
+    assert first["environment"] == "stage" and first["secret"] == "decrypted" and len(first["commit"]) == 40, first
+    status, body = town.get("storefront.prod.localhost")
+    assert status == 503 and "promote" in body, (status, body)
+    password = re.search(r"has the password (\S+) \(", out)[1]
+    again = town.up(ROOT / "examples/storefront")
+    assert "Nothing has changed." in again and password not in again, again
+
+    # Who is who: a person of the security account assumes roles elsewhere and may do nothing else.
+    who = json.loads(town.bastide("aws", "--profile", "stage", "sts", "get-caller-identity").stdout)
+    assert who["Arn"].endswith(":assumed-role/bastide-admin/admin"), who
+    denied = town.bastide("aws", "--profile", "admin", "kms", "create-key", check=False)
+    assert denied.returncode != 0 and "AccessDenied" in denied.stderr, denied.stderr
+
+    # Secrets: a round trip; stage's role cannot read what prod's key sealed.
+    token = town.bastide("secrets encrypt", "--env", "prod", input="s3cret\n").stdout.strip()
+    assert token.startswith("kmscrypt::")
+    plain = town.bastide("secrets decrypt", "--env", "prod", input=f'{{"a": "{token}"}} rest').stdout
+    assert plain == '{"a": "s3cret"} rest', plain
+    refused = town.bastide("secrets decrypt", "--env", "stage", input=token, check=False)
+    assert refused.returncode == 1 and "s3cret" not in refused.stdout + refused.stderr, refused
+    leaks = subprocess.run(["grep", "-rl", "pk_test_51Hq-stage-demo", town.home + "/logs", town.home + "/audit", town.home + "/run",
+                            town.home + "/work/storefront", town.home + "/metadata.sqlite", town.home + "/metadata.sqlite-wal"],
+                           capture_output=True, text=True).stdout
+    assert not leaks, leaks
+
+    # A push that fails its tests makes no image; a good one reaches stage.
+    work = town.home + "/work/storefront"
+    test = pathlib.Path(work, "test/store_test.cc")
+    good = test.read_text()
+    test.write_text(good.replace('"/a"', '"/wrong"'))
+    git(work, "commit", "-qam", "broken")
+    pushed = git(work, "push")
+    assert "remote: FAILED: test" in pushed.stderr, pushed.stderr
+    broken = git(work, "rev-parse", "HEAD").stdout.strip()
+    images = json.loads(town.bastide("aws", "ecr", "describe-images", "--repository-name", "storefront").stdout)["imageDetails"]
+    assert all(broken not in i.get("imageTags", []) for i in images), images
+    if os.environ.get("BASTIDE_TEST_LONG") == "1":
+        deliver_and_break(town, work, test, good, broken)
 wait_for("the host's network as it was", lambda: (namespaces(), addresses()) == before, 20)
 print("ok")
