@@ -13,17 +13,21 @@ constexpr Millis kRunnerPatience = 15 * kSecond;
 constexpr Millis kRetry = 50;
 
 // Where targets are reached: the runner's namespace with a leg in each VPC. Nothing where the runner cannot make one.
-sys::Fd target_namespace(const std::string& home) {
-  sys::Fd found;
+struct Where {
+  sys::Fd userns, netns;
+};
+Where target_namespace(const std::string& home) {
+  Where found;
   net::Loop loop;
   loop.spawn([&] {
     const Millis deadline = Clock::system().steady() + kRunnerPatience;
-    while (!found && Clock::system().steady() < deadline) {
+    while (!found.netns && Clock::system().steady() < deadline) {
       auto channel = net::Channel::connect(home + "/run/runner.sock", "edge", kSecond);
       if (channel) {
         auto answer = (*channel)->call({json::object({{"kind", "edge.namespace"}}), {}}, 5 * kSecond);
         if (answer && !answer->fds.empty()) {
-          found = std::move(answer->fds.front());
+          found.netns = std::move(answer->fds.front());
+          if (answer->fds.size() > 1) found.userns = std::move(answer->fds[1]);
           break;
         }
         if (!answer && answer.error().code == "Unsupported") break;
@@ -33,7 +37,7 @@ sys::Fd target_namespace(const std::string& home) {
     loop.stop();
   });
   loop.run();
-  if (!found) log::warn("the runner gave no network namespace: targets are reached from the host's");
+  if (!found.netns) log::warn("the runner gave no network namespace: targets are reached from the host's");
   return found;
 }
 
@@ -45,7 +49,9 @@ Result<int> run(cli::Context& context, const cli::Arguments& a) {
     if (const int fd = given_fd(a, name); fd >= 0) options.listeners.emplace(name, sys::Fd(fd));
   }
   options.channel = sys::Fd(given_fd(a, "messages"));
-  options.netns = target_namespace(context.home());
+  auto where = target_namespace(context.home());
+  options.userns = std::move(where.userns);
+  options.netns = std::move(where.netns);
   return edge::run_edge(std::move(options));
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/context.h"
 #include "roles.h"
+#include "runner/tier.h"
 #include "serve/supervisor.h"
 
 namespace bastide {
@@ -27,6 +28,9 @@ Result<int> run_serve(cli::Context& context, const cli::Arguments& a) {
   options.https_port = TRY(port(a, "--https-port"));
   options.http_port = TRY(port(a, "--http-port"));
   options.edge_address = a.get("--edge-address");
+  options.tier = a.get("--tier");
+  if (!options.tier.empty() && !runner::tier_named(options.tier))
+    return error("Invalid", "--tier is root, userns, chroot or landlock, not '" + options.tier + "'");
   options.debug = a.flag("--debug");
   TRY(serve::run(options));
   return 0;
@@ -52,6 +56,7 @@ cli::Command serve_command() {
            {"--edge-address", Option::Kind::value, "Where the edge listens; 0.0.0.0 is everyone", "127.0.0.1"},
            {"--https-port", Option::Kind::value, "Of the edge; 443, or 8443 where that is taken or not permitted"},
            {"--http-port", Option::Kind::value, "Of the edge; 80, or 8080"},
+           {"--tier", Option::Kind::value, "How containers are isolated: root, userns, chroot or landlock; the strongest that works"},
            {"--debug", Option::Kind::flag, "Log more"}},
           run_serve};
 }

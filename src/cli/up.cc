@@ -143,7 +143,7 @@ Result<int> run_up(Context& context, const Arguments& a) {
   const std::string path = a.get("FOLDER");
   const auto architecture = TRY(architecture::load(path));
   std::vector<std::string> serve_options;
-  for (const char* option : {"--port", "--edge-address", "--https-port", "--http-port"}) {
+  for (const char* option : {"--port", "--edge-address", "--https-port", "--http-port", "--tier"}) {
     if (!a.get(option).empty()) serve_options.insert(serve_options.end(), {option, a.get(option)});
   }
   const auto started = TRY(ensure_serving(context, serve_options));
@@ -200,7 +200,8 @@ Command up_command() {
            {"--port", Option::Kind::value, "Of the API, where Bastide is started"},
            {"--edge-address", Option::Kind::value, "Where the edge listens"},
            {"--https-port", Option::Kind::value, "Of the edge"},
-           {"--http-port", Option::Kind::value, "Of the edge"}},
+           {"--http-port", Option::Kind::value, "Of the edge"},
+           {"--tier", Option::Kind::value, "How containers are isolated: root, userns, chroot or landlock; the strongest that works"}},
           run_up};
 }
 

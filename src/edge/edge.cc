@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "sys/file.h"
+#include "sys/privilege.h"
 
 namespace bastide::edge {
 namespace {
@@ -20,6 +21,12 @@ constexpr Millis kSweepEvery = 10 * kSecond;
 // The calling thread's alone; the listening sockets stay where they were made.
 Result<void> enter_namespace(const sys::Fd& fd) {
   if (::setns(fd.get(), CLONE_NEWNET) != 0) return sys::system_error("setns to the targets' network");
+  return {};
+}
+
+// Where runner has no rights on the host: its network can be entered from its user namespace only.
+Result<void> enter_user_namespace(const sys::Fd& fd) {
+  if (::setns(fd.get(), CLONE_NEWUSER) != 0) return sys::system_error("setns to the runner's user namespace");
   return {};
 }
 
@@ -186,6 +193,12 @@ int run_edge(EdgeOptions options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // inherited by every thread: one of them waits
   ::signal(SIGPIPE, SIG_IGN);
   // Before any thread is there, so that all of them stand in the targets' network.
+  if (options.userns) {
+    if (auto entered = enter_user_namespace(options.userns); !entered) {
+      log::error("edge: {}", entered.error().message);
+      return 1;
+    }
+  }
   if (options.netns) {
     auto entered = enter_namespace(options.netns);
     if (!entered) {
@@ -193,6 +206,13 @@ int run_edge(EdgeOptions options) {
       return 1;
     }
     options.netns.reset();
+  }
+  if (options.userns) {
+    options.userns.reset();
+    if (auto dropped = sys::drop_capabilities(); !dropped) {
+      log::error("edge: {}", dropped.error().message);
+      return 1;
+    }
   }
   int status = 0;
   net::Loop loop;

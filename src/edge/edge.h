@@ -22,6 +22,7 @@ struct EdgeOptions {
   std::map<std::string, sys::Fd> listeners;  // serve's listening sockets: "https", "http"
   sys::Fd channel;                           // listening, SOCK_SEQPACKET: control connects to it
   sys::Fd snapshot;                          // the last good one as a sealed memory file; may be empty
+  sys::Fd userns;                            // to be entered before netns, where one is given
   sys::Fd netns;                             // where targets are reached; may be empty: here
   Limits limits;
 };

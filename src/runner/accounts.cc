@@ -6,8 +6,9 @@
 
 namespace bastide::runner {
 
-Result<std::unique_ptr<Accounts>> Accounts::open(const std::string& file) {
+Result<std::unique_ptr<Accounts>> Accounts::open(const std::string& file, const Ids& ids) {
   auto accounts = std::make_unique<Accounts>();
+  accounts->ids_ = ids;
   accounts->file_ = file;
   auto text = sys::read_file(file, 1 << 20);
   if (!text) {
@@ -24,6 +25,7 @@ Result<std::unique_ptr<Accounts>> Accounts::open(const std::string& file) {
 }
 
 Result<uint32_t> Accounts::first_uid(const std::string& account) {
+  if (!ids_.per_account) return ids_.neutral;
   const std::lock_guard lock(mutex_);
   const auto known = ranges_.find(account);
   if (known != ranges_.end()) return kFirstUid + known->second * kIdsEach;
@@ -44,7 +46,7 @@ Result<sys::Fd> Accounts::mapping(const std::string& account) {
   const std::lock_guard lock(mutex_);
   sys::Fd& made = mappings_[account];
   if (!made) {
-    auto fresh = make_user_namespace({.inside = neutral(), .outside = first, .count = kIdsEach});
+    auto fresh = make_user_namespace({.inside = ids_.neutral, .outside = first, .count = kIdsEach});
     if (!fresh) return std::move(fresh).error();
     made = std::move(*fresh);
   }

@@ -18,11 +18,12 @@ constexpr rlim_t kCpuSeconds = 900;
 Result<void> run_unpacker(const Stage& stage, const std::string& mode, int archive, const std::string& folder,
                           uint32_t first_uid) {
   const auto target = TRY(sys::open_read(folder));
+  const bool one_owner = stage.ids().count == 1;
   Spawn child{.program = stage.unpacker(),
-              .argv = {"bastide-unpack", mode},
+              .argv = {"bastide-unpack", mode, one_owner ? "one-owner" : "owners"},
               .environment = {},
               .descriptors = {{archive, 3}, {target.get(), 4}},
-              .ids = IdMap{0, first_uid, 65'536},
+              .ids = IdMap{0, first_uid, stage.ids().count},
               .limits = {{RLIMIT_AS, kMemory},
                          {RLIMIT_CPU, kCpuSeconds},
                          {RLIMIT_FSIZE, static_cast<rlim_t>(kMaxUnpackedBytes)},

@@ -34,7 +34,8 @@ void remove_groups(const std::string& folder) {
 
 }  // namespace
 
-Cgroups::Cgroups(const std::string& home) : top_("/bastide-" + sha256_hex(home).substr(0, 8)) {
+Cgroups::Cgroups(const std::string& home, bool usable) : top_("/bastide-" + sha256_hex(home).substr(0, 8)) {
+  if (!usable) return;
   const long type = magic(kMount);
   if (type == CGROUP2_SUPER_MAGIC) version_ = 2;
   if (type == TMPFS_MAGIC && sys::exists(std::string(kMount) + "/memory")) version_ = 1;
@@ -45,6 +46,7 @@ std::string Cgroups::group(const std::string& account, const std::string& id) co
 }
 
 std::string Cgroups::oom_file(const std::string& group) const {
+  if (version_ == 0) return "/dev/null";  // no group, no count
   return version_ == 2 ? kMount + group + "/memory.events"
                        : std::string(kMount) + "/memory" + group + "/memory.oom_control";
 }

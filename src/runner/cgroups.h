@@ -14,7 +14,8 @@ class Cgroups {
  public:
   // `home` tells the groups of two instances on one host apart. Looks at /sys/fs/cgroup as it is mounted
   // here.
-  explicit Cgroups(const std::string& home);
+  // `usable`: false in the tiers that may not make groups; then there are none.
+  Cgroups(const std::string& home, bool usable);
 
   int version() const { return version_; }                                     // 0: none is mounted
   std::string group(const std::string& account, const std::string& id) const;  // for the OCI spec

@@ -58,7 +58,7 @@ Result<void> Container::start(const ContainerPlan& plan, bool flush_partial_line
   const auto crun = {std::string("--"),
                      stage_.crun(),
                      "--root=" + stage_.path() + "/crun",
-                     std::string("--cgroup-manager=cgroupfs"),
+                     "--cgroup-manager=" + std::string(stage_.cgroup_manager()),
                      "--log=file:" + folder_ + "/crun.log",
                      std::string("run"),
                      std::string("--detach"),
@@ -112,7 +112,7 @@ Result<void> Container::destroy(const std::string& cgroup) const {
   }
   if (sys::exists(stage_.path() + "/crun/" + name_)) {
     auto deleted = sys::run({.argv = {stage_.crun(), "--root=" + stage_.path() + "/crun",
-                                      "--cgroup-manager=cgroupfs", "delete", "--force", name_},
+                                      "--cgroup-manager=" + std::string(stage_.cgroup_manager()), "delete", "--force", name_},
                              .timeout = kEndTimeout});
     if (!deleted) log::warn("container {}: {}", name_, deleted.error().message);
     TRY(sys::remove_tree(stage_.path() + "/crun/" + name_));

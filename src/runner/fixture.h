@@ -23,6 +23,7 @@ class RunnerTest : public ::testing::Test {
  protected:
   void SetUp() override;
   void TearDown() override;
+  virtual Tier tier() const { return Tier::root; }
 
   // A tar of a folder's content as an image layer: known to the machine; its digest.
   std::string add_layer(const std::string& folder);

@@ -24,7 +24,7 @@ void RunnerTest::SetUp() {
   home_ = ::mkdtemp(name);
   if (::geteuid() != 0) GTEST_SKIP() << "needs root: containers with limits and networks";
   before_ = left_behind(home_);
-  auto parts = Parts::open(home_, RUNNER_HELPERS);
+  auto parts = Parts::open(home_, RUNNER_HELPERS, tier());
   if (!parts) GTEST_SKIP() << "this host cannot run the root tier: " << parts.error().message;
   machine_ = std::move(*parts);
   ASSERT_TRUE(machine_->networks->ensure({kStage, kVpcA, "10.10.0.0/16"}));

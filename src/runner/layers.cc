@@ -67,7 +67,7 @@ Result<std::unique_ptr<Layers>> Layers::open(const Stage& stage) {
   }
   if (!sys::exists(layers->skeleton())) {
     const auto beside = layers->folder_ + "/.new-skeleton";
-    TRY(make_skeleton(beside, Accounts::neutral()));
+    TRY(make_skeleton(beside, stage.ids().neutral));
     if (::rename(beside.c_str(), layers->skeleton().c_str()) != 0) return sys::system_error("skeleton");
   }
   return layers;
@@ -96,8 +96,8 @@ Result<void> Layers::put(const std::string& digest, const std::string& media_typ
   const std::string beside = folder_ + "/.new-" + hex(random_bytes(8));
   const auto unpack = [&]() -> Result<void> {
     TRY(sys::make_folders(beside));
-    TRY(make_owned_folder(beside + "/tree", Accounts::neutral()));
-    TRY(run_unpacker(stage_, "layer", blob.get(), beside + "/tree", Accounts::neutral()));
+    TRY(make_owned_folder(beside + "/tree", stage_.ids().neutral));
+    TRY(run_unpacker(stage_, "layer", blob.get(), beside + "/tree", stage_.ids().neutral));
     const auto folder = TRY(sys::open_read(beside));
     if (::syncfs(folder.get()) != 0) return sys::system_error("syncing the layer");
     const std::string final = folder_ + "/" + replace_all(digest, ":", "-");

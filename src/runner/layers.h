@@ -26,7 +26,7 @@ class Layers {
   std::string skeleton() const { return folder_ + "/skeleton"; }
 
  private:
-  explicit Layers(const Stage& stage) : stage_(stage), folder_(stage.disk() + "/layers") {}
+  explicit Layers(const Stage& stage) : stage_(stage), folder_(stage.layers()) {}
   const Stage& stage_;
   std::string folder_;
 };

@@ -55,8 +55,8 @@ TEST_F(LayersTest, OwnersAreShiftedAndSetuidRootIsNobodyOnTheHost) {
   const auto tree = put({"DIRTYPE bin - 0", "REGTYPE bin/su program 0", "REGTYPE home/app data 1000",
                          "LNKTYPE bin/hard bin/su 0", "SYMTYPE bin/soft /etc/shadow 0"});
   ASSERT_TRUE(tree) << tree.error().message;
-  EXPECT_EQ(look(*tree + "/bin/su").st_uid, Accounts::neutral());
-  EXPECT_EQ(look(*tree + "/home/app").st_uid, Accounts::neutral() + 1000);
+  EXPECT_EQ(look(*tree + "/bin/su").st_uid, kFirstUid);
+  EXPECT_EQ(look(*tree + "/home/app").st_uid, kFirstUid + 1000);
   EXPECT_EQ(look(*tree + "/bin/hard").st_ino, look(*tree + "/bin/su").st_ino);
   EXPECT_TRUE(S_ISLNK(look(*tree + "/bin/soft").st_mode));
 }

@@ -19,7 +19,6 @@ int64_t max_open_files() {
   return std::min<int64_t>(kMaxOpenFiles, static_cast<int64_t>(own.rlim_max));
 }
 
-constexpr int64_t kIds = 65'536;
 constexpr int64_t kPeriodMicros = 100'000;
 constexpr int64_t kMinQuotaMicros = 1'000;  // the kernel's least
 
@@ -78,7 +77,7 @@ json::Value process(const ContainerPlan& plan) {
       texts({"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID",
              "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL"});
   auto user = json::object({{"uid", int64_t{plan.user.uid}}, {"gid", int64_t{plan.user.gid}}});
-  if (!plan.user.groups.empty()) {
+  if (plan.ids > 1 && !plan.user.groups.empty()) {
     json::Array groups;
     for (const uint32_t gid : plan.user.groups) groups.emplace_back(int64_t{gid});
     user["additionalGids"] = groups;
@@ -91,15 +90,20 @@ json::Value process(const ContainerPlan& plan) {
   const auto limit = [](const char* type, int64_t soft, int64_t hard) {
     return json::object({{"type", type}, {"soft", soft}, {"hard", hard}});
   };
+  auto limits = json::array({limit("RLIMIT_NOFILE", std::min(kOpenFiles, max_open_files()), max_open_files()),
+                             limit("RLIMIT_CORE", 0, 0)});
+  if (plan.cgroup.empty()) {
+    // Data, not address space: what a program only reserves costs nothing.
+    limits.push(limit("RLIMIT_DATA", plan.memory_mib << 20, plan.memory_mib << 20));
+    limits.push(limit("RLIMIT_NPROC", plan.processes, plan.processes));
+  }
   return json::object({{"terminal", false},
                        {"user", user},
                        {"args", texts(plan.argv)},
                        {"env", texts(environment(plan))},
                        {"cwd", plan.folder.empty() ? "/" : plan.folder},
                        {"capabilities", held},
-                       {"rlimits", json::array({limit("RLIMIT_NOFILE", std::min(kOpenFiles, max_open_files()),
-                                                      max_open_files()),
-                                                limit("RLIMIT_CORE", 0, 0)})},
+                       {"rlimits", std::move(limits)},
                        {"noNewPrivileges", true},
                        {"oomScoreAdj", 500}});
 }
@@ -119,31 +123,35 @@ json::Value resources(const ContainerPlan& plan) {
 }  // namespace
 
 json::Value oci_spec(const ContainerPlan& plan) {
-  const auto ids =
-      json::array({json::object({{"containerID", 0}, {"hostID", int64_t{plan.first_uid}}, {"size", kIds}})});
+  const auto ids = [&](uint32_t only) {
+    return json::array({json::object({{"containerID", plan.ids > 1 ? int64_t{0} : int64_t{only}},
+                                      {"hostID", int64_t{plan.first_uid}},
+                                      {"size", int64_t{plan.ids}}})});
+  };
   auto namespaces = json::Array();
   for (const char* type : {"pid", "ipc", "uts", "mount", "user", "cgroup"})
     namespaces.push_back(json::object({{"type", type}}));
   namespaces.push_back(json::object({{"type", "network"}, {"path", plan.network_namespace}}));
-  return json::object(
-      {{"ociVersion", "1.0.2"},
-       {"root", json::object({{"path", plan.root}, {"readonly", plan.read_only_root}})},
-       {"hostname", plan.hostname},
-       {"mounts", mounts(plan)},
-       {"process", process(plan)},
-       {"linux", json::object({{"namespaces", namespaces},
-                               {"uidMappings", ids},
-                               {"gidMappings", ids},
-                               {"cgroupsPath", plan.cgroup},
-                               {"resources", resources(plan)},
-                               {"seccomp", seccomp_profile()},
-                               {"maskedPaths",
-                                texts({"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore",
-                                       "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-                                       "/proc/timer_list", "/proc/timer_stats",
-                                       "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/cgroup"})},
-                               {"readonlyPaths", texts({"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-                                                        "/proc/sysrq-trigger"})}})}});
+  auto system = json::object(
+      {{"namespaces", namespaces},
+       {"uidMappings", ids(plan.user.uid)},
+       {"gidMappings", ids(plan.user.gid)},
+       {"seccomp", seccomp_profile()},
+       {"maskedPaths",
+        texts({"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
+               "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+               "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/cgroup"})},
+       {"readonlyPaths", texts({"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"})}});
+  if (!plan.cgroup.empty()) {
+    system["cgroupsPath"] = plan.cgroup;
+    system["resources"] = resources(plan);
+  }
+  return json::object({{"ociVersion", "1.0.2"},
+                       {"root", json::object({{"path", plan.root}, {"readonly", plan.read_only_root}})},
+                       {"hostname", plan.hostname},
+                       {"mounts", mounts(plan)},
+                       {"process", process(plan)},
+                       {"linux", std::move(system)}});
 }
 
 }  // namespace bastide::runner

@@ -25,10 +25,11 @@ struct ContainerPlan {
   ImageUser user;
   std::string hostname;
   uint32_t first_uid = 0;         // of the account: container's 0
+  uint32_t ids = 65'536;          // 1: `first_uid` is the container's user, whoever that is
   std::string network_namespace;  // file
   std::string sys;                // a sysfs of that namespace, mounted
   std::vector<Bind> binds;
-  std::string cgroup;
+  std::string cgroup;  // empty: limits of each process stand in for the group's
   int64_t cpu_units = 256, memory_mib = 512, processes = 512;
   bool limit_swap = false;
 };

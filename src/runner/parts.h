@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "runner/accounts.h"
 #include "runner/layers.h"
@@ -17,7 +16,7 @@ namespace bastide::runner {
 
 struct Parts {
   // Before the process has threads. Finds the tasks of an earlier runner again and clears its sandboxes.
-  static Result<std::unique_ptr<Parts>> open(const std::string& home, const std::string& helpers);
+  static Result<std::unique_ptr<Parts>> open(const std::string& home, const std::string& helpers, Tier tier);
 
   Stage stage;
   std::unique_ptr<Accounts> accounts;
@@ -27,15 +26,5 @@ struct Parts {
   std::unique_ptr<Tasks> tasks;
   std::unique_ptr<Sandboxes> sandboxes;
 };
-
-struct Guarantee {
-  std::string name;
-  bool enforced = false;
-  std::string why;
-};
-
-// Runs a container of its own with everything that tasks get, and looks whether the limits hold. The first
-// error says what this host does not permit.
-Result<std::vector<Guarantee>> probe(Parts& parts);
 
 }  // namespace bastide::runner

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "runner/own_thread.h"
+#include "runner/user_namespace.h"
 
 namespace bastide::runner {
 namespace {
@@ -101,7 +102,7 @@ Result<net::Message> Role::status(Link&, net::Message&) {
   json::Array list;
   for (const auto& g : guarantees_)
     list.push_back(json::object({{"name", g.name}, {"enforced", g.enforced}, {"why", g.why}}));
-  return answer(json::object({{"tier", parts_ ? "root" : "none"}, {"guarantees", list}}));
+  return answer(json::object({{"tier", parts_ ? std::string(tier_name(parts_->stage.tier())) : "none"}, {"guarantees", list}}));
 }
 
 Result<net::Message> Role::layers_missing(Link&, net::Message& m) {
@@ -146,6 +147,10 @@ Result<net::Message> Role::edge_namespace(Link&, net::Message&) {
   if (::fstat(ns.get(), &st) != 0) return sys::system_error("the edge's namespace");
   auto out = answer(json::object({{"inode", static_cast<int64_t>(st.st_ino)}}));
   out.fds.push_back(std::move(ns));
+  if (parts_->stage.tier() == Tier::userns) {
+    auto user = TRY(own_user_namespace());
+    out.fds.push_back(std::move(user));
+  }
   return out;
 }
 

@@ -12,6 +12,7 @@
 #include "net/loop.h"
 #include "net/message.h"
 #include "runner/parts.h"
+#include "runner/probe.h"
 #include "runner/spool_reader.h"
 #include "runner/watcher.h"
 

@@ -44,6 +44,10 @@ Result<void> Roots::mount(const std::string& account, const std::vector<std::str
   size_t mounted = 0;
   const auto assemble = [&]() -> Result<void> {
     for (const auto& tree : trees) {
+      if (!stage_.ids().per_account) {
+        lower = lower.empty() ? tree : tree + ":" + lower;
+        continue;
+      }
       const std::string at = stage_.path() + "/l/" + std::to_string(mounted);
       TRY(show_as_account(account, tree, at));
       ++mounted;

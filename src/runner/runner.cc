@@ -67,18 +67,17 @@ Result<void> run_runner(RunnerOptions options) {
   std::vector<Guarantee> guarantees;
   Error unavailable;
   std::unique_ptr<Parts> parts;
-  if (::geteuid() != 0) {
-    unavailable = error("Unavailable",
-                        "this build runs containers as root only; the tiers userns, chroot and landlock are "
-                        "not available in it");
-  } else if (auto opened = Parts::open(options.home, options.helpers); !opened) {
-    unavailable = error("Unavailable", "the tier root is not possible here: " + opened.error().message);
-  } else if (auto probed = probe(**opened); !probed) {
-    unavailable = error("Unavailable", "the tier root is not possible here: " + probed.error().message);
-    (*opened)->stage.release();
+  if (auto choice = choose_tier(options.home, options.helpers, options.tier); !choice) {
+    unavailable = std::move(choice).error();
+  } else if (auto opened = Parts::open(options.home, options.helpers, choice->tier); !opened) {
+    unavailable = error("Unavailable", "the tier " + std::string(tier_name(choice->tier)) +
+                                           " is not possible here: " + opened.error().message);
   } else {
     parts = std::move(*opened);
-    guarantees = std::move(*probed);
+    guarantees = std::move(choice->guarantees);
+    log::info("tier {}{}", tier_name(choice->tier),
+              choice->weaker_because.empty() ? "" : " (" + choice->weaker_because + ")");
+    if (!choice->weaker_because.empty()) guarantees.push_back({"a stronger tier", false, choice->weaker_because});
   }
   if (!parts) {
     log::warn("{}", unavailable.message);

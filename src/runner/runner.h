@@ -4,9 +4,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
+#include "runner/tier.h"
 #include "sys/fd.h"
 
 namespace bastide::runner {
@@ -14,6 +16,7 @@ namespace bastide::runner {
 struct RunnerOptions {
   std::string home;
   std::string helpers;  // the folder of bastide-shim and bastide-unpack; usually that of this binary
+  std::optional<Tier> tier;  // empty: the strongest that works
   sys::Fd listener;     // of net::listen_messages(<home>/run/runner.sock)
 };
 

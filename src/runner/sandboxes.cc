@@ -67,14 +67,14 @@ Result<void> Sandboxes::build(const internal::SandboxSpec& spec, sys::Fd workspa
   TRY(sys::make_folders(disk));
   TRY(sys::write_file(disk + "/account", spec.account));
   const std::string base = disk + "/base";
-  TRY(make_skeleton(base, Accounts::neutral()));
-  if (spec.host_tools) TRY(make_host_tools_base(base, Accounts::neutral()));
+  TRY(make_skeleton(base, stage_.ids().neutral));
+  if (spec.host_tools) TRY(make_host_tools_base(base, stage_.ids().neutral));
   if (!spec.workspace.empty()) {
     std::string at = base;
     for (const auto part : split(spec.workspace, '/')) {
       if (part.empty() || part == ".") continue;
       at += "/" + std::string(part);
-      TRY(make_owned_folder(at, Accounts::neutral()));
+      TRY(make_owned_folder(at, stage_.ids().neutral));
     }
     if (at == base) return error("Invalid", "the workspace cannot be the root folder");
     TRY(make_owned_folder(disk + "/workspace", uid));
@@ -109,8 +109,9 @@ Result<std::string> Sandboxes::begin(const internal::SandboxExec& exec) {
     plan.hostname = "sandbox";
     const uint32_t uid = TRY(accounts_.first_uid(spec.account));
     plan.first_uid = uid;
+    plan.ids = stage_.ids().count;
     plan.network_namespace = networks_.task_file(spec.id);
-    plan.cgroup = cgroup(*sandbox);
+    if (stage_.cgroups().version() != 0) plan.cgroup = cgroup(*sandbox);
     plan.cpu_units = spec.cpu_units;
     plan.memory_mib = spec.memory_mib;
     plan.processes = spec.processes;

@@ -8,9 +8,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "runner/identity.h"
 #include "runner/spawn.h"
+#include "runner/user_namespace.h"
 #include "sys/file.h"
 
 namespace bastide::runner {
@@ -40,45 +42,69 @@ Result<std::string> find_program(const std::string& name) {
 
 // crun refuses hosts with both versions of cgroups mounted; without the second it works. A tmpfs of ours in
 // its place takes what crun writes there by mistake.
-Result<void> hide_unified_cgroups() {
+Result<void> hide_unified_cgroups(Tier tier) {
   static constexpr const char* kUnified = "/sys/fs/cgroup/unified";
   if (!is_mount_of("/sys/fs/cgroup", TMPFS_MAGIC) || !is_mount_of(kUnified, CGROUP2_SUPER_MAGIC)) return {};
-  if (::umount2(kUnified, MNT_DETACH) != 0) return sys::system_error(kUnified);
+  if (tier == Tier::root && ::umount2(kUnified, MNT_DETACH) != 0) return sys::system_error(kUnified);
   if (::mount("tmpfs", kUnified, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m") != 0)
     return sys::system_error(kUnified);
   return {};
 }
 
-Result<void> join(const Identity& process) {
+Result<void> join(const Identity& process, Tier tier) {
   const auto living = TRY(open_living(process));
-  if (::setns(living.get(), CLONE_NEWNS) != 0) return sys::system_error("entering the holder's mounts");
+  if (::setns(living.get(), CLONE_NEWNS | (tier == Tier::userns ? CLONE_NEWUSER : 0)) != 0)
+    return sys::system_error("entering the holder's mounts");
+  if (tier == Tier::userns && (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0))
+    return sys::system_error("entering the holder's user namespace");
   return {};
 }
 
 }  // namespace
 
-Result<Stage> Stage::enter(const std::string& home, const std::string& helpers) {
+std::string Stage::layers() const {
+  if (tier_ == Tier::root) return disk_ + "/layers";
+  return disk_ + "/layers-" + std::string(tier_name(tier_)) + (ids_.count == 1 ? "-1" : "");
+}
+
+std::optional<Tier> Stage::left_running(const std::string& home) {
+  const std::string disk = home + "/runner";
+  bool alive = bool(open_living(disk + "/holder"));
+  for (const auto& task : sys::list_folder(disk + "/tasks").value_or({})) {
+    if (alive) break;
+    alive = bool(open_living(disk + "/tasks/" + task + "/shim"));
+  }
+  if (!alive) return std::nullopt;
+  const auto name = sys::read_file(disk + "/tier", 64);
+  return name ? tier_named(trim(*name)) : Tier::root;
+}
+
+Result<Stage> Stage::enter(const std::string& home, const std::string& helpers, Tier tier) {
   if (home.empty() || home[0] != '/' || home.find_first_of(",:\\\n\"") != std::string::npos) {
     return error("Invalid", "the home folder's path must be absolute and without , : \\ and quotes: " + home);
   }
+  if (const auto left = left_running(home); left && *left != tier) {
+    return error("Exists", "containers of the tier " + std::string(tier_name(*left)) +
+                               " still run; end them with 'bastide down' first");
+  }
   Stage stage;
+  stage.tier_ = tier;
   stage.home_ = home;
   stage.disk_ = home + "/runner";
   stage.helpers_ = helpers;
   stage.crun_ = TRY(find_program("crun"));
   stage.path_ = TRY(choose_path(home));
   TRY(sys::make_folders(stage.disk_));
-  for (const char* folder : {"layers", "tasks", "sandboxes"})
-    TRY(sys::make_folders(stage.disk_ + "/" + folder));
+  for (const char* folder : {"tasks", "sandboxes"}) TRY(sys::make_folders(stage.disk_ + "/" + folder));
 
   auto holder = read_identity(stage.disk_ + "/holder");
-  if (holder && join(*holder)) {
+  if (holder && join(*holder, tier)) {
     stage.adopted_ = true;
   } else {
     const auto tasks = TRY(sys::list_folder(stage.disk_ + "/tasks"));
     for (const auto& task : tasks) {
       auto shim = read_identity(stage.disk_ + "/tasks/" + task + "/shim");
-      if (shim && join(*shim)) {
+      if (shim && join(*shim, tier)) {
         stage.adopted_ = true;
         break;
       }
@@ -86,15 +112,24 @@ Result<Stage> Stage::enter(const std::string& home, const std::string& helpers) 
     if (!stage.adopted_) TRY(stage.make());
     TRY(stage.start_holder());
   }
-  stage.cgroups_ = std::make_shared<Cgroups>(home);
+  if (tier == Tier::userns) {
+    const uint32_t ids = subordinate_ids();
+    stage.ids_ = ids > 0 ? Ids{false, 1, ids} : Ids{false, 0, 1};
+  }
+  TRY(sys::make_folders(stage.layers()));
+  TRY(sys::write_file(stage.disk_ + "/tier", std::string(tier_name(tier)) + "\n"));
+  stage.cgroups_ = std::make_shared<Cgroups>(home, tier == Tier::root);
   return stage;
 }
 
 Result<void> Stage::make() {
-  if (::unshare(CLONE_NEWNS) != 0) return sys::system_error("a private mount namespace");
+  if (tier_ == Tier::userns) {
+    TRY(enter_new_user_namespace());
+  } else if (::unshare(CLONE_NEWNS) != 0)
+    return sys::system_error("a private mount namespace");
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return sys::system_error("private mounts");
-  TRY(hide_unified_cgroups());
+  TRY(hide_unified_cgroups(tier_));
   if (::mount("bastide", path_.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m") != 0)
     return sys::system_error(path_);
   for (const char* folder : {"/l", "/t", "/s", "/net", "/crun"}) {

@@ -103,8 +103,9 @@ Result<void> Tasks::run(Task& task) {
   plan.user = TRY(find_user(box.root(), spec.image.user));
   plan.hostname = spec.hostname.empty() ? spec.id.substr(0, 12) : spec.hostname;
   plan.first_uid = TRY(accounts_.first_uid(spec.account));
+  plan.ids = stage_.ids().count;
   plan.network_namespace = networks_.task_file(spec.id);
-  plan.cgroup = cgroup(task);
+  if (stage_.cgroups().version() != 0) plan.cgroup = cgroup(task);
   plan.cpu_units = spec.cpu_units;
   plan.memory_mib = spec.memory_mib;
   plan.processes = spec.processes;

@@ -242,7 +242,7 @@ TEST_F(TasksTest, TasksSurviveTheirRunnerAndAreFoundAgain) {
   wait_output(ended.id, "to stderr");
 
   machine_.reset();
-  machine_ = Parts::open(home_, RUNNER_HELPERS).value();
+  machine_ = Parts::open(home_, RUNNER_HELPERS, Tier::root).value();
   EXPECT_TRUE(machine_->stage.adopted());
   EXPECT_EQ(machine_->tasks->state(living.id)->state, "running");
   EXPECT_EQ(wait_stopped(ended.id).exit_status, 7);
@@ -274,7 +274,7 @@ TEST_F(TasksTest, AfterARebootTasksAreStopped) {
   (*state)["boot"] = "00000000-0000-0000-0000-000000000000";
   ASSERT_TRUE(sys::write_file(file, json::print(*state)));
   machine_.reset();
-  machine_ = Parts::open(home_, RUNNER_HELPERS).value();
+  machine_ = Parts::open(home_, RUNNER_HELPERS, Tier::root).value();
   const auto found = machine_->tasks->state(spec.id);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->state, "stopped");

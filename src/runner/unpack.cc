@@ -38,7 +38,7 @@ std::string text_of(archive* a, const std::string& name) {
 
 class Unpacker {
  public:
-  explicit Unpacker(Unpack how) : how_(how) {}
+  Unpacker(Unpack how, bool one_owner) : how_(how), one_owner_(one_owner || how == Unpack::files) {}
 
   std::string run(int fd) {
     std::unique_ptr<archive, ReaderEnd> reader(::archive_read_new());
@@ -86,7 +86,7 @@ class Unpacker {
     const auto type = ::archive_entry_filetype(entry);
     if (type == AE_IFBLK || type == AE_IFCHR || type == AE_IFSOCK)
       return {};  // devices come from the runtime alone
-    if (how_ == Unpack::files) {
+    if (one_owner_) {
       ::archive_entry_set_uid(entry, 0);
       ::archive_entry_set_gid(entry, 0);
     } else if (::archive_entry_uid(entry) < 0 || ::archive_entry_uid(entry) > kMaxId ||
@@ -160,6 +160,7 @@ class Unpacker {
   }
 
   Unpack how_;
+  bool one_owner_;
   std::unique_ptr<archive, WriterEnd> disk_;
   std::set<std::string> opaque_, hidden_;
   int64_t entries_ = 0, bytes_ = 0;
@@ -182,6 +183,6 @@ bool clean_name(const char* name, std::string& out) {
   return out.size() < 4096;
 }
 
-std::string unpack(int archive, Unpack how) { return Unpacker(how).run(archive); }
+std::string unpack(int archive, Unpack how, bool one_owner) { return Unpacker(how, one_owner).run(archive); }
 
 }  // namespace bastide::runner

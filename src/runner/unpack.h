@@ -12,7 +12,8 @@ inline constexpr int64_t kMaxEntries = 2'000'000;
 inline constexpr int64_t kMaxId = 65'535;
 
 enum class Unpack { layer, files };
-std::string unpack(int archive, Unpack how);
+// `one_owner`: every entry belongs to the folder's owner, whatever the archive says.
+std::string unpack(int archive, Unpack how, bool one_owner);
 
 enum class Pack { changes, files };
 std::string pack(int archive, Pack how);

@@ -1,10 +1,10 @@
 // bastide-unpack: reads and writes archives for runner, in a throw-away process with a user namespace of its
 // own and no rights outside it: descriptor 3 is the archive, 4 the folder it is confined to (by chroot), 5
 // takes an error.
-//   bastide-unpack layer     an OCI layer into the folder, whiteouts as overlayfs wants them
-//   bastide-unpack files     a plain archive into the folder; everything belongs to the folder's root
-//   bastide-unpack pack-changes   the folder, overlayfs's upper one, as an OCI layer
-//   bastide-unpack pack-files     the folder as a plain archive
+//   bastide-unpack layer owners|one-owner   an OCI layer into the folder, whiteouts as overlayfs wants them
+//   bastide-unpack files owners|one-owner   a plain archive into the folder; everything belongs to the folder's root
+//   bastide-unpack pack-changes owners|one-owner   the folder, overlayfs's upper one, as an OCI layer
+//   bastide-unpack pack-files owners|one-owner   the folder as a plain archive
 // https://github.com/opencontainers/image-spec/blob/main/layer.md
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,14 +22,14 @@ int main(int argc, char** argv) {
   using namespace bastide::runner;
   std::setlocale(LC_ALL, "C.UTF-8");
   std::string why;
-  const std::string_view mode = argc == 2 ? argv[1] : "";
+  const std::string_view mode = argc == 3 ? argv[1] : "";
   if (mode.empty()) {
     why = "bastide-unpack is started by the runner role";
   } else if (::fchdir(4) != 0 || ::chroot(".") != 0) {
     why = std::string("confining to the folder: ") + std::strerror(errno);
   } else if (mode == "layer" || mode == "files") {
     ::umask(022);
-    why = unpack(3, mode == "layer" ? Unpack::layer : Unpack::files);
+    why = unpack(3, mode == "layer" ? Unpack::layer : Unpack::files, argv[2] == std::string_view("one-owner"));
   } else if (mode == "pack-changes" || mode == "pack-files") {
     why = pack(3, mode == "pack-changes" ? Pack::changes : Pack::files);
   } else {

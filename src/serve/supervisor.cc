@@ -140,7 +140,9 @@ Result<void> run(const Options& options) {
 
   std::vector<std::string> common = {"--home", options.home};
   if (options.debug) common.push_back("--debug");
-  Role runner("runner", common);
+  auto runner_arguments = common;
+  if (!options.tier.empty()) runner_arguments.insert(runner_arguments.end(), {"--tier", options.tier});
+  Role runner("runner", runner_arguments);
   runner.give("messages", runner_socket.get());
   auto control_arguments = common;
   for (const auto& [name, port] : {std::pair{"--api-port", api.port}, {"--https-port", https.port}, {"--http-port", http.port}}) {

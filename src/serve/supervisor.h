@@ -15,6 +15,7 @@ struct Options {
   std::string edge_address = "127.0.0.1";
   uint16_t https_port = 0;  // 0: 443 where permitted and free, else 8443
   uint16_t http_port = 0;   // 0: 80, else 8080
+  std::string tier;         // of the runner; empty: the strongest that works
   bool debug = false;
   std::string program;      // this binary, for the roles
 };

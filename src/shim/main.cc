@@ -2,6 +2,7 @@
 // whoever else dies. The files it leaves are in shim/files.h and shim/spool.h.
 //
 //   bastide-shim run FOLDER OOM-FILE [flush] -- CRUN ARGS...   CRUN must write FOLDER/init.pid
+//   bastide-shim probe HOST-FILE PORT                         see shim/probe.h
 //   bastide-shim hold FOLDER                                   keeps this mount namespace alive, and nothing
 //   else
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <initializer_list>
 
 #include "shim/files.h"
+#include "shim/probe.h"
 #include "shim/spool_writer.h"
 
 namespace bastide::shim {
@@ -248,6 +250,7 @@ int run(int count, char** arguments) {
 
 int main(int argc, char** argv) {
   if (argc == 3 && !::strcmp(argv[1], "hold")) return bastide::shim::hold(argv[2]);
+  if (argc == 4 && !::strcmp(argv[1], "probe")) return bastide::shim::probe(argv[2], argv[3]);
   if (argc > 2 && !::strcmp(argv[1], "run")) return bastide::shim::run(argc - 2, argv + 2);
   static constexpr char usage[] = "bastide-shim is started by the runner role\n";
   [[maybe_unused]] const ssize_t n = ::write(2, usage, sizeof usage - 1);
