@@ -31,6 +31,8 @@
 #include "services/kms/kms.h"
 #include "services/logs/logs.h"
 #include "services/organizations/organizations.h"
+#include "services/secretsmanager/secretsmanager.h"
+#include "services/ssm/ssm.h"
 #include "services/sts/sts.h"
 #include "store/blobs.h"
 #include "store/database.h"
@@ -88,6 +90,8 @@ class Control {
   services::Sts sts_;
   aws::Front front_;
   services::Kms kms_;
+  services::Ssm ssm_;
+  services::SecretsManager secrets_;
   services::CloudWatchLogs logs_;
   services::Ecr ecr_;
   services::Distribution distribution_;
@@ -136,6 +140,8 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
       sts_(*keyring_, clock_, iam_, iam_, &organizations_),
       front_(registry_, sts_, iam_, *audit_, clock_, {.local_endpoint = fmt::format("http://127.0.0.1:{}", options_.api_port)}),
       kms_(*db_, *keyring_, clock_),
+      ssm_(*db_, *keyring_, front_.local()),
+      secrets_(*db_, *keyring_, front_.local(), clock_),
       logs_(*db_, *keyring_, *log_store_, clock_),
       ecr_(*db_, *blobs_, *keyring_, clock_),
       distribution_(ecr_, services::Distribution::decide_with(iam_), clock_),
@@ -175,6 +181,8 @@ void Control::offer() {
   organizations_.offer(registry_);
   sts_.offer(registry_);
   kms_.offer(registry_);
+  ssm_.offer(registry_);
+  secrets_.offer(registry_);
   logs_.offer(registry_);
   ecr_.offer(registry_);
   ec2_.offer(registry_);
@@ -213,6 +221,7 @@ void Control::start() {
   networks_.start();
   edge_.start();
   kms_.start();
+  secrets_.start();
   if (const auto started = ecr_.start(); !started) log::error("ecr: {}", started.error().message);
   logs_.start();
   cloudformation_.start();

@@ -46,8 +46,11 @@ aws::Target Kms::target(const Call& call, const Entry& entry, const std::string&
                {"kms:CustomerMasterKeyUsage", k.usage},
                {"kms:KeyOrigin", "AWS_KMS"},
                {"kms:MultiRegion", "false"}};
-  if (call.principal.kind == aws::Principal::Kind::service) {
-    const std::string& name = call.principal.name;
+  // The service that makes the call, in its own name or in that of its caller.
+  std::string via = call.principal.kind == aws::Principal::Kind::service ? call.principal.name : "";
+  if (!call.principal.called_via.empty()) via = call.principal.called_via.back();
+  if (!via.empty()) {
+    const std::string& name = via;
     const auto dot = name.find('.');
     if (dot != std::string::npos) {
       t.context.emplace_back("kms:ViaService", name.substr(0, dot) + "." + call.region + name.substr(dot));
