@@ -8,10 +8,12 @@
 #include <thread>
 
 #include "aws/sigv4.h"
+#include "aws/wire.h"
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "model/json_codec.h"
 #include "model/query_codec.h"
+#include "model/rest_codec.h"
 #include "model/xml_codec.h"
 #include "net/http_client.h"
 #include "net/loop.h"
@@ -110,6 +112,7 @@ struct Client::Impl {
     request.method = "POST";
     request.target = "/";
     const bool json = (service.protocols & model::kJson) != 0;
+    if (is_rest(service)) return build_rest(*operation, input);
     if (operation == nullptr) {
       // Names on the wire are the model's: what the model here lacks passes as it is.
       request.body = input.is_null() ? "{}" : json::print(input);
@@ -136,8 +139,42 @@ struct Client::Impl {
     return request;
   }
 
+  Result<net::Request> build_rest(const model::Operation& operation, const json::Value& input) {
+    const auto typed = operation.make_input();
+    model::Check check;
+    auto read = model::read_json_value(input, *operation.input, typed.get(), &check);
+    if (read) read = check.result();
+    if (!read) return fault("ParamValidation", std::move(read.error().message));
+    auto message = TRY(model::write_rest_request(operation, typed.get(), body_of(*operation.service)));
+    net::Request request;
+    request.method = std::move(message.method);
+    request.target = std::move(message.target);
+    for (auto& [name, value] : message.headers) {
+      if (!iequals(name, "Content-Length")) request.headers.add(std::move(name), std::move(value));
+    }
+    if (!message.content_type.empty()) request.headers.add("Content-Type", std::move(message.content_type));
+    request.body = std::move(message.body);
+    if (operation.checksum_required) request.headers.set("Content-MD5", base64(md5(request.body)));
+    return request;
+  }
+
+  static model::RestBody body_of(const model::Service& service) {
+    return (service.protocols & model::kRestXml) != 0 ? model::RestBody::xml : model::RestBody::json;
+  }
+
+  static Result<json::Value> read_rest(const model::Operation& operation, const net::Response& response) {
+    const auto typed = operation.make_output();
+    model::RestSource source;
+    source.status = response.status;
+    for (const auto& [name, value] : response.headers) source.headers.emplace_back(name, value);
+    source.body = response.body;
+    TRY(model::read_rest_response(operation, source, body_of(*operation.service), typed.get()));
+    return model::write_json_value(*operation.output, typed.get());
+  }
+
   Result<json::Value> read(const model::Service& service, const model::Operation* operation,
                            const net::Response& response) {
+    if (is_rest(service)) return read_rest(*operation, response);
     if (operation == nullptr) return response.body.empty() ? json::object() : json::parse(response.body);
     const auto typed = operation->make_output();
     if ((service.protocols & model::kJson) != 0) {
@@ -179,8 +216,7 @@ Result<json::Value> Client::call(const std::string& service_name, const std::str
     return fault("UnknownOperation", fmt::format("{} has no operation '{}'", service_name, operation_name));
   const model::Operation* operation = known->implemented;
   const bool json = (service->protocols & model::kJson) != 0;
-  if ((service->protocols & (model::kJson | model::kQuery | model::kEc2)) == 0 ||
-      (operation == nullptr && !json)) {
+  if (operation == nullptr && !json) {
     return fault("NotImplemented", fmt::format("this client cannot call {}.{}", service_name, operation_name),
                  501);
   }
@@ -191,9 +227,10 @@ Result<json::Value> Client::call(const std::string& service_name, const std::str
   for (int left = std::max(1, impl_->config.attempts);; --left) {
     auto response = impl_->attempt(request, place, *service);
     if (response && response->status < 300) return impl_->read(*service, operation, *response);
-    Error failure = !response ? std::move(response).error()
-                    : json    ? json_error(*response)
-                              : xml_error(*response);
+    const bool json_errors = json || (service->protocols & model::kRestJson) != 0;
+    Error failure = !response     ? std::move(response).error()
+                    : json_errors ? json_error(*response)
+                                  : xml_error(*response);
     const bool again = !response || response->status == 429 ||
                        (response->status >= 500 && response->status != 501) || throttled(failure.code);
     if (!again || left <= 1) return failure;

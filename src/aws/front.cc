@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "aws/inflate.h"
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -45,7 +46,8 @@ Error too_large(size_t limit) {
 
 Error unknown_operation(const Route& route) {
   if (route.service == nullptr) return fault("UnknownOperationException", "", 404);
-  if (route.wire == Wire::json) return fault("UnknownOperationException", "", 400);
+  if (route.wire == Wire::json || route.wire == Wire::cbor)
+    return fault("UnknownOperationException", "", 400);
   return fault("InvalidAction",
                fmt::format("Could not find operation {} for version {}", route.operation_name,
                            route.service->api_version),
@@ -79,6 +81,8 @@ const net::Handler* Front::raw_route(const net::Request& request,
                                      const std::optional<Signature>& signature) const {
   // A bucket may be called like a route.
   if (signature && signature->scope.service == "s3") return nullptr;
+  if (request.host.find(".s3.") != std::string::npos || request.host.find(".s3-") != std::string::npos)
+    return nullptr;
   std::string_view path = request.raw_path();
   while (!path.empty()) {
     const auto found = routes_.find(std::string(path));
@@ -108,16 +112,17 @@ void Front::handle(net::Exchange& exchange) {
     (void)exchange.respond(encode_error(nowhere, signature.error(), id));
     return;
   }
-  (void)exchange.respond(answer(exchange, *signature, id));
+  if (auto response = answer(exchange, *signature, id)) (void)exchange.respond(std::move(*response));
 }
 
-net::Response Front::answer(net::Exchange& exchange, const std::optional<Signature>& signature,
-                            const std::string& id) {
+std::optional<net::Response> Front::answer(net::Exchange& exchange, const std::optional<Signature>& signature,
+                                           const std::string& id) {
   const net::Request& request = exchange.request();
   Call call;
   call.request_id = id;
   call.source_ip = address_of(request.peer);
   call.user_agent = request.headers.get("User-Agent");
+  call.referer = request.headers.get("Referer");
   call.secure = request.tls;
   call.endpoint = (request.tls ? "https://" : "http://") + request.host;
   call.now = dispatch_.clock().wall();
@@ -128,19 +133,34 @@ net::Response Front::answer(net::Exchange& exchange, const std::optional<Signatu
   Route route;
   route.wire = request.headers.has("X-Amz-Target") ? Wire::json : Wire::query;
   auto response = serve(exchange, signature, call, route);
-  if (response) return std::move(response).value();
-  return encode_error(route, response.error(), id);
+  std::optional<net::Response> out;
+  if (response)
+    out = std::move(response).value();
+  else
+    out = encode_error(route, response.error(), id);
+  Door* door = door_of(route.service);
+  if (out && door != nullptr && request.headers.has("Origin"))
+    door->decorate(request, route.path, out->headers);
+  return out;
 }
 
-Result<net::Response> Front::serve(net::Exchange& exchange, const std::optional<Signature>& signature,
-                                   Call& call, Route& route) {
+Error Front::refuse(const Call& call, Error error) {
+  if (!error.fault)
+    log::error("{}.{} ({}): {}", call.service, call.operation, call.request_id, error.message);
+  if (!call.service.empty()) dispatch_.record_refusal(call, error);
+  return error;
+}
+
+Door* Front::door_of(const model::Service* service) const {
+  const auto found = service == nullptr ? doors_.end() : doors_.find(service->name);
+  return found == doors_.end() ? nullptr : found->second;
+}
+
+Result<std::optional<net::Response>> Front::serve(net::Exchange& exchange,
+                                                  const std::optional<Signature>& signature, Call& call,
+                                                  Route& route) {
   const net::Request& request = exchange.request();
-  const auto refuse = [&](Error error) {
-    if (!error.fault)
-      log::error("{}.{} ({}): {}", call.service, call.operation, call.request_id, error.message);
-    if (!call.service.empty()) dispatch_.record_refusal(call, error);
-    return error;
-  };
+  const auto refuse = [&](Error error) { return this->refuse(call, std::move(error)); };
   const model::Service* service = service_of(request, signature ? &*signature : nullptr);
   route.service = service;
   if (service != nullptr) call.service = service->name;
@@ -151,12 +171,22 @@ Result<net::Response> Front::serve(net::Exchange& exchange, const std::optional<
     }
     return refuse(request.headers.has("X-Amz-Target") ? unknown_operation(route) : not_signed());
   }
+  if (service != nullptr && is_rest(*service) && !request.headers.has("X-Amz-Target"))
+    return serve_rest(exchange, signature, call, route);
   const size_t limit = limit_of(service);
   if (exchange.content_length().value_or(0) > static_cast<int64_t>(limit)) return refuse(too_large(limit));
   auto body = exchange.read_body(limit);
   if (!body)
     return refuse(body.error().code == "TooLarge" ? too_large(limit)
                                                   : fault("IncompleteBody", body.error().message, 400));
+  const std::string hash = body_hash(*body);
+  if (iequals(request.headers.get("Content-Encoding"), "gzip")) {
+    body = gunzip(*body, limit);
+    if (!body) {
+      return refuse(body.error().code == "TooLarge" ? too_large(limit)
+                                                    : fault("MalformedInput", body.error().message, 400));
+    }
+  }
 
   auto found = aws::route(request, service, *body);
   // The protocol of a refusal is the service's, even where the operation is not to be found.
@@ -173,18 +203,8 @@ Result<net::Response> Front::serve(net::Exchange& exchange, const std::optional<
       route.operation == nullptr ? nullptr : dispatch_.registry().find(call.service, call.operation);
   if (entry == nullptr || !entry->unauthenticated) {
     if (!signature) return refuse(not_signed());
-    if (signature->scope.service != route.service->signing_name) {
-      return refuse(fault(
-          "SignatureDoesNotMatch",
-          fmt::format("Credential should be scoped to correct service: '{}'.", route.service->signing_name),
-          403));
-    }
-    auto identity = identify(*signature, request, body_hash(*body));
-    if (!identity) return refuse(std::move(identity).error());
-    wipe(identity->secret_access_key);
-    call.principal = std::move(identity->principal);
-    if (call.principal.access_key_id.empty()) call.principal.access_key_id = signature->access_key_id;
-    call.account = call.principal.account;
+    if (auto admitted = admit(*signature, request, hash, *route.service, call); !admitted)
+      return refuse(std::move(admitted).error());
   }
   if (route.operation == nullptr) return refuse(unknown_operation(route));
   if (entry == nullptr) {
@@ -192,15 +212,37 @@ Result<net::Response> Front::serve(net::Exchange& exchange, const std::optional<
         fault("NotImplemented", fmt::format("{}.{} is not implemented", call.service, call.operation), 501));
   }
   const std::shared_ptr<void> input = entry->make_request(), output = entry->make_response();
-  if (auto decoded = decode(route, *entry->operation, *body, input.get()); !decoded)
+  if (auto decoded = decode(route, *entry->operation, request, *body, input.get()); !decoded)
     return refuse(std::move(decoded).error());
   TRY(dispatch_.perform(*entry, call, input.get(), output.get()));
-  return encode(route, *entry->operation, output.get(), call.request_id);
+  return std::optional(encode(route, *entry->operation, output.get(), call.request_id));
+}
+
+Result<void> Front::admit(const Signature& signature, const net::Request& request,
+                          std::string_view payload_hash, const model::Service& service, Call& call) {
+  if (signature.scope.service != service.signing_name) {
+    return fault("SignatureDoesNotMatch",
+                 fmt::format("Credential should be scoped to correct service: '{}'.", service.signing_name),
+                 403);
+  }
+  auto identity = TRY(identify(signature, request, payload_hash));
+  wipe(identity.secret_access_key);
+  // What a service may do is said by resource policies: it has sessions for services that have them alone.
+  if (identity.principal.kind == Principal::Kind::service && door_of(&service) == nullptr)
+    return fault("AccessDenied", "This session is not for this service", 403);
+  call.principal = std::move(identity.principal);
+  if (call.principal.access_key_id.empty()) call.principal.access_key_id = signature.access_key_id;
+  call.account = call.principal.account;
+  return {};
 }
 
 Result<Identity> Front::identify(const Signature& signature, const net::Request& request,
                                  std::string_view payload_hash) {
   auto identity = TRY(credentials_.identify(signature.access_key_id, signature.session_token));
+  if (signature.v2) {
+    TRY(check_signature_v2(signature, request, identity.secret_access_key, dispatch_.clock().wall()));
+    return identity;
+  }
   const SigningKey& key = keys_.get(signature.access_key_id, identity.secret_access_key, signature.scope);
   TRY(check_signature(signature, request, key, payload_hash, dispatch_.clock().wall()));
   return identity;

@@ -25,6 +25,17 @@ struct FrontConfig {
   size_t max_body = 1u << 20;
 };
 
+// What a service has at the door beside its operations (S3: preflights, browser uploads, websites,
+// strangers).
+class Door {
+ public:
+  virtual ~Door() = default;
+  // Before anything is known of the caller: true where it answered the exchange itself.
+  virtual bool intercept(net::Exchange& exchange, Call& call) = 0;
+  // Adds to the headers of an answer to a request with an Origin.
+  virtual void decorate(const net::Request& request, const std::string& path, net::Headers& headers) = 0;
+};
+
 class Front {
  public:
   Front(const Registry& registry, CredentialSource& credentials, PolicySource& policies, AuditSink& audit,
@@ -34,6 +45,8 @@ class Front {
   // Requests whose path is `prefix` or below it ("/v2/" and "/v2", "/health") go to the handler,
   // unauthenticated.
   void route(const std::string& prefix, net::Handler handler);
+  // Its operations may be called without a signature: its resource policies decide. Borrowed.
+  void use_door(const std::string& service, Door& door) { doors_[service] = &door; }
   void body_limit(const std::string& service, size_t max_bytes);
   void handle(net::Exchange& exchange);
 
@@ -46,10 +59,19 @@ class Front {
 
  private:
   const net::Handler* raw_route(const net::Request& request, const std::optional<Signature>& signature) const;
-  net::Response answer(net::Exchange& exchange, const std::optional<Signature>& signature,
-                       const std::string& id);
-  Result<net::Response> serve(net::Exchange& exchange, const std::optional<Signature>& signature, Call& call,
-                              Route& route);
+  std::optional<net::Response> answer(net::Exchange& exchange, const std::optional<Signature>& signature,
+                                      const std::string& id);
+  Result<std::optional<net::Response>> serve(net::Exchange& exchange,
+                                             const std::optional<Signature>& signature, Call& call,
+                                             Route& route);
+  // REST: the operation is known before its body is read. front_rest.cc.
+  Result<std::optional<net::Response>> serve_rest(net::Exchange& exchange,
+                                                  const std::optional<Signature>& signature, Call& call,
+                                                  Route& route);
+  Error refuse(const Call& call, Error error);
+  Result<void> admit(const Signature& signature, const net::Request& request, std::string_view payload_hash,
+                     const model::Service& service, Call& call);
+  Door* door_of(const model::Service* service) const;
   Result<Identity> identify(const Signature& signature, const net::Request& request,
                             std::string_view payload_hash);
   size_t limit_of(const model::Service* service) const;
@@ -60,6 +82,7 @@ class Front {
   std::unique_ptr<LocalClient> local_;
   std::map<std::string, net::Handler> routes_;
   std::map<std::string, size_t> limits_;
+  std::map<std::string, Door*> doors_;
   SigningKeys keys_;
 };
 

@@ -26,6 +26,7 @@ struct Principal {
   std::vector<std::pair<std::string, std::string>> session_tags;
   std::vector<std::string> transitive_tags;
   std::string source_identity;
+  std::string source_arn, source_account;  // of a service: the resource that it acts for (aws:SourceArn)
   std::vector<std::string> called_via;  // services that this call came through, first to last (aws:CalledVia)
   bool mfa = false;
   Millis mfa_at = 0;      // when the MFA was shown

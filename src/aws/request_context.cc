@@ -101,6 +101,9 @@ void RequestContext::find(const ConditionKey& key, std::vector<std::string>& val
     case GlobalKey::other:
       break;
   }
+  if (key.name == "aws:sourcearn" && !p.source_arn.empty()) return add(p.source_arn);
+  if (key.name == "aws:sourceaccount" && !p.source_account.empty()) return add(p.source_account);
+  if (key.name == "aws:referer") return add(call_.referer);
   for (const auto* context : {&target_.context, &policies_.context}) {
     for (const auto& [name, value] : *context) {
       if (iequals(name, key.name)) values.push_back(value);

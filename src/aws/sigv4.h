@@ -54,6 +54,7 @@ class SigningKeys {
 // What a request says about its own signature.
 struct Signature {
   bool presigned = false;
+  bool v2 = false;  // of S3's older scheme
   std::string access_key_id;
   Scope scope;
   std::string signed_headers;  // "host;x-amz-date"
@@ -72,6 +73,11 @@ Result<std::optional<Signature>> find_signature(const net::Request& request);
 // that.
 Result<void> check_signature(const Signature& signature, const net::Request& request, const SigningKey& key,
                              std::string_view payload_hash, Millis now);
+
+// Signature Version 2, as older clients of S3 send it. The same answers; `timestamp` is its Date or Expires.
+Result<std::optional<Signature>> find_signature_v2(const net::Request& request);
+Result<void> check_signature_v2(const Signature& signature, const net::Request& request,
+                                std::string_view secret, Millis now);
 
 // The text that is signed, and the canonical request inside it. `s3`: paths are encoded once.
 std::string canonical_request(const net::Request& request, std::string_view signed_headers, bool presigned,

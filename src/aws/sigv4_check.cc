@@ -183,9 +183,14 @@ Result<void> check_coverage(const Signature& s, const net::Request& request) {
 
 Result<std::optional<Signature>> find_signature(const net::Request& request) {
   const std::string* header = request.headers.find("Authorization");
-  if (header == nullptr) return from_query(request);
+  if (header == nullptr) {
+    auto found = TRY(from_query(request));
+    if (found) return std::optional<Signature>(std::move(found));
+    return find_signature_v2(request);
+  }
+  if (header->starts_with("AWS ")) return find_signature_v2(request);
   if (!header->starts_with(kAlgorithm)) {
-    if (header->starts_with("AWS4-") || header->starts_with("AWS ")) {
+    if (header->starts_with("AWS4-")) {
       return incomplete(
           fmt::format("Unsupported AWS 'algorithm': '{}'.", header->substr(0, header->find(' '))));
     }

@@ -32,6 +32,7 @@ void sign_request(net::Request& request, const Credentials& credentials, std::st
   request.headers.set("X-Amz-Date", timestamp);
   if (!credentials.session_token.empty())
     request.headers.set("X-Amz-Security-Token", credentials.session_token);
+  if (service == "s3") request.headers.set("x-amz-content-sha256", std::string(payload_hash));
   const std::string names = signed_header_names(request.headers);
   const std::string text = string_to_sign(
       timestamp, scope, canonical_request(request, names, false, service == "s3", payload_hash));

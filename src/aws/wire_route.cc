@@ -1,8 +1,12 @@
 #include <fmt/format.h>
 
+#include <optional>
+
+#include "aws/virtual_host.h"
 #include "aws/wire.h"
 #include "base/bytes.h"
 #include "model/check.h"
+#include "model/rest_codec.h"
 
 namespace bastide::aws {
 namespace {
@@ -37,61 +41,63 @@ const model::Service* by_action(const model::Params& params) {
   return nullptr;
 }
 
-bool is_rest(const model::Service& service) {
-  return (service.protocols & (model::kRestXml | model::kRestJson)) != 0;
-}
-
-struct Uri {
-  std::string_view path;
-  std::string_view query;
+// rpc-v2-cbor: /service/NAME/operation/NAME.
+// https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
+struct RpcPath {
+  std::string_view service, operation;
 };
-Uri split_uri(std::string_view uri) {
-  const size_t mark = uri.find('?');
-  return {uri.substr(0, mark), mark == std::string_view::npos ? std::string_view() : uri.substr(mark + 1)};
+std::optional<RpcPath> rpc_path(const net::Request& request) {
+  if (request.method != "POST" || request.headers.get("smithy-protocol") != "rpc-v2-cbor")
+    return std::nullopt;
+  const auto parts = split(request.raw_path(), '/');
+  // A prefix may stand before it.
+  if (parts.size() < 5 || parts[parts.size() - 4] != "service" || parts[parts.size() - 2] != "operation")
+    return std::nullopt;
+  return RpcPath{parts[parts.size() - 3], parts.back()};
 }
 
-// How well a template fits: literal segments and query literals count, -1 is no fit.
-int fit(const model::OperationName& operation, const net::Request& request) {
-  if (request.method != operation.method) return -1;
-  const Uri uri = split_uri(operation.uri);
-  int score = 0;
-  for (const std::string_view literal : split(uri.query, '&')) {
-    if (literal.empty()) continue;
-    bool found = false;
-    for (const std::string_view given : split(request.raw_query(), '&')) {
-      found = found || given == literal ||
-              (literal.find('=') == std::string_view::npos && given.substr(0, given.find('=')) == literal);
-    }
-    if (!found) return -1;
-    score += 100;
+bool sends_form(const net::Request& request) {
+  return iequals(std::string_view(request.headers.get("Content-Type")).substr(0, kForm.size()), kForm);
+}
+
+// S3 tells some operations apart by parameters and headers that are no part of their URIs.
+std::string_view s3_operation(const net::Request& request, std::string_view path) {
+  const std::string_view inner = path.starts_with('/') ? path.substr(1) : path;
+  const size_t slash = inner.find('/');
+  if (slash == std::string_view::npos || slash + 1 == inner.size()) return {};
+  const std::string_view query = request.raw_query();
+  const bool upload = model::query_has(query, "uploadId"), copy = request.headers.has("x-amz-copy-source");
+  if (request.method == "PUT") {
+    if (upload || model::query_has(query, "partNumber")) return copy ? "UploadPartCopy" : "UploadPart";
+    return copy ? "CopyObject" : "PutObject";
   }
-  const auto wanted = split(uri.path.substr(1), '/');
-  auto given = split(request.raw_path().substr(request.raw_path().starts_with('/') ? 1 : 0), '/');
-  if (given.size() > 1 && given.back().empty() && wanted.size() < given.size()) given.pop_back();
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    if (i >= given.size()) return -1;
-    const std::string_view segment = wanted[i];
-    if (segment.starts_with('{')) {
-      if (given[i].empty()) return -1;
-      if (segment.ends_with("+}")) return score + 1;
-      score += 1;
-    } else if (segment == given[i]) {
-      score += 2;
-    } else {
-      return -1;
-    }
-  }
-  return wanted.size() == given.size() ? score : -1;
+  if (request.method == "GET") return upload ? "ListParts" : "GetObject";
+  if (request.method == "DELETE") return upload ? "AbortMultipartUpload" : "DeleteObject";
+  if (request.method == "POST") return upload ? "CompleteMultipartUpload" : "?";
+  return {};
 }
 
 Result<Route> rest_route(Route out, const net::Request& request) {
+  const bool s3 = std::string_view(out.service->name) == "s3";
+  out.path = request.raw_path();
+  if (s3) {
+    if (const std::string bucket = virtual_bucket(request.host); !bucket.empty())
+      out.path = "/" + bucket + (out.path.starts_with('/') ? "" : "/") + out.path;
+  }
   int best = -1;
   for (uint16_t i = 0; i < out.service->operation_count; ++i) {
-    const int score = fit(out.service->operations[i], request);
-    if (score > best) {
+    const model::OperationName& one = out.service->operations[i];
+    const int score = model::rest_fit(one.method, one.uri, request.method, out.path, request.raw_query());
+    const bool better = score > best || (score == best && score >= 0 &&
+                                         out.operation->implemented == nullptr && one.implemented != nullptr);
+    if (better) {
       best = score;
-      out.operation = &out.service->operations[i];
+      out.operation = &one;
     }
+  }
+  if (s3 && best >= 0 && best < 100) {
+    if (const std::string_view name = s3_operation(request, out.path); !name.empty())
+      out.operation = model::find_operation(*out.service, name);
   }
   if (out.operation != nullptr)
     out.operation_name = out.operation->name;
@@ -101,8 +107,7 @@ Result<Route> rest_route(Route out, const net::Request& request) {
 }
 
 Result<Route> query_route(Route out, const net::Request& request, std::string_view body) {
-  const bool form =
-      iequals(std::string_view(request.headers.get("Content-Type")).substr(0, kForm.size()), kForm);
+  const bool form = sends_form(request);
   auto params = model::Params::parse(request.raw_query(), form || request.method == "POST" ? body : "");
   if (!params) return fault("MalformedInput", std::move(params.error().message), 400);
   out.params = std::move(params).value();
@@ -111,7 +116,6 @@ Result<Route> query_route(Route out, const net::Request& request, std::string_vi
     if (out.service == nullptr)
       return fault("MissingAuthenticationToken", "Request is missing Authentication Token", 403);
   }
-  if (is_rest(*out.service)) return rest_route(std::move(out), request);
   out.wire = (out.service->protocols & model::kEc2) != 0 ? Wire::ec2 : Wire::query;
   const std::string* action = out.params.find("Action");
   if (action == nullptr)
@@ -121,16 +125,45 @@ Result<Route> query_route(Route out, const net::Request& request, std::string_vi
   return out;
 }
 
+// A stranger at the door: what S3 answers without a signature.
+bool looks_like_s3(const net::Request& request) {
+  if (!virtual_bucket(request.host).empty() || !website_bucket(request.host).empty()) return true;
+  if (request.host.starts_with("s3.")) return true;
+  if (request.raw_path().size() <= 1 || request.raw_query().find("Action=") != std::string_view::npos)
+    return false;
+  return request.method != "POST" || !sends_form(request);
+}
+
 }  // namespace
+
+bool is_rest(const model::Service& service) {
+  return (service.protocols & (model::kRestXml | model::kRestJson)) != 0;
+}
 
 const model::Service* service_of(const net::Request& request, const Signature* signature) {
   if (const std::string* target = request.headers.find("X-Amz-Target")) return by_target(*target);
-  return signature == nullptr ? nullptr : by_signing_name(signature->scope.service);
+  if (const auto rpc = rpc_path(request)) {
+    for (const model::Service* service : model::services()) {
+      if (rpc->service == service->target_prefix) return service;
+    }
+    return nullptr;
+  }
+  if (signature != nullptr) return by_signing_name(signature->scope.service);
+  return looks_like_s3(request) ? model::find_service("s3") : nullptr;
 }
 
 Result<Route> route(const net::Request& request, const model::Service* service, std::string_view body) {
   Route out;
   out.service = service;
+  out.query_errors =
+      service != nullptr && service->query_compatible && request.headers.get("x-amzn-query-mode") == "true";
+  if (const auto rpc = rpc_path(request)) {
+    out.wire = Wire::cbor;
+    out.operation_name = rpc->operation;
+    if (service != nullptr && (service->protocols & model::kCbor) != 0)
+      out.operation = model::find_operation(*service, rpc->operation);
+    return out;
+  }
   if (const std::string* target = request.headers.find("X-Amz-Target")) {
     out.wire = Wire::json;
     const std::string type = request.headers.get("Content-Type");

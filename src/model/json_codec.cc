@@ -143,7 +143,8 @@ class Reader {
     }
     if (check_ == nullptr) return {};
     for (uint16_t i = 0; i < type.field_count; ++i) {
-      if (type.fields[i].required && !seen[i]) check_->missing(type.fields[i]);
+      const bool elsewhere = names_ == Names::wire && type.fields[i].place != Place::body;
+      if (type.fields[i].required && !seen[i] && !elsewhere) check_->missing(type.fields[i]);
     }
     return {};
   }

@@ -149,10 +149,13 @@ struct Operation {
   const Type* output;
   const char* input_element;  // root element of a REST XML request, or null
   const char* input_namespace;
+  const char* output_element;  // root element of a REST XML answer, or null
   const char* result_wrapper;  // "AssumeRoleResult", or null
   const ErrorShape* const* errors;
   uint16_t error_count;
-  bool unsigned_allowed;  // the model says that it may come without a signature
+  uint16_t status;         // of an answer, in the protocols that say so
+  bool unsigned_allowed;   // the model says that it may come without a signature
+  bool checksum_required;  // a request must carry a checksum of its body
   std::shared_ptr<void> (*make_input)();
   std::shared_ptr<void> (*make_output)();
   const Service* service;
@@ -179,6 +182,7 @@ struct Service {
   const char* signing_name;
   const char* service_id;
   bool global;                      // one endpoint for all regions
+  bool query_compatible;            // JSON and CBOR errors carry the code of the query protocol too
   const OperationName* operations;  // sorted by name
   uint16_t operation_count;
   const ErrorShape* errors;  // sorted by code

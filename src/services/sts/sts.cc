@@ -237,6 +237,18 @@ Result<aws::Credentials> Sts::mint_role_session(const std::string& role_arn, con
   return mint(session);
 }
 
+aws::Credentials Sts::mint_service_session(const std::string& service, const std::string& source_arn,
+                                           const std::string& source_account, Millis duration) {
+  Session session;
+  auto& p = session.principal;
+  p = aws::Principal::service(service);
+  p.source_arn = source_arn;
+  p.source_account = source_account;
+  p.issued_at = clock_.wall();
+  p.expires_at = p.issued_at + duration;
+  return mint(session);
+}
+
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
 Result<op::GetSessionToken::Response> Sts::get_session_token(Call& call,
                                                              const op::GetSessionToken::Request& q) {

@@ -35,6 +35,10 @@ class Sts final : public aws::CredentialSource, public aws::SessionIssuer {
   Result<aws::Identity> identify(const std::string& access_key_id, const std::string& session_token) override;
   Result<aws::Credentials> mint_role_session(const std::string& role_arn, const std::string& session_name,
                                              Millis duration, const std::string& service) override;
+  // A service of AWS itself, acting for one resource (a distribution): what it may do is what resource
+  // policies allow it. For the platform's own roles alone.
+  aws::Credentials mint_service_session(const std::string& service, const std::string& source_arn,
+                                        const std::string& source_account, Millis duration);
 
   // Seals a denial (aws::denial_document) for DecodeAuthorizationMessage.
   std::string encode_authorization_message(const std::string& account, const json::Value& denial);

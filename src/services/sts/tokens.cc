@@ -63,6 +63,8 @@ aws::Credentials Sts::mint(const Session& session) {
       {"tags", to_json(p.session_tags)},
       {"transitive", std::move(transitive)},
       {"source", p.source_identity},
+      {"for_arn", p.source_arn},
+      {"for_account", p.source_account},
       {"mfa", p.mfa},
       {"mfa_at", p.mfa_at},
       {"issued", p.issued_at},
@@ -96,6 +98,8 @@ Result<aws::Identity> Sts::open(const std::string& access_key_id, const std::str
   for (const auto& [key, value] : body->get_object("tags")) p.session_tags.emplace_back(key, value.string());
   for (const auto& key : body->get_array("transitive")) p.transitive_tags.push_back(key.string());
   p.source_identity = body->get("source");
+  p.source_arn = body->get("for_arn");
+  p.source_account = body->get("for_account");
   p.mfa = body->get_bool("mfa");
   p.mfa_at = body->get_int("mfa_at");
   p.issued_at = body->get_int("issued");
@@ -104,6 +108,7 @@ Result<aws::Identity> Sts::open(const std::string& access_key_id, const std::str
 }
 
 Result<void> Sts::revive(aws::Principal& p) {
+  if (p.kind == aws::Principal::Kind::service) return {};
   if (accounts_ && !accounts_->active(p.account)) return unknown();
   if (p.kind == aws::Principal::Kind::assumed_role) {
     const auto role = TRY(identities_.role(p.role_arn));
