@@ -1,6 +1,7 @@
 // Wires the role `control`: AWS's APIs, registry, git, pipeline, over one store, on one loop.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
@@ -51,6 +52,7 @@ constexpr const char* kDeliveryService = "bastide.amazonaws.com";
 
 struct Options {
   std::string home, program;
+  std::string boot_helper;  // the static kmscrypt
   uint16_t api_port = 4566;
   sys::Fd api;
 };
@@ -167,7 +169,7 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
       pipeline_({*db_, front_.local(), sandboxes_, images_,
                  [this](const std::string& role, const std::string& session) { return assume(role, session); }, clock_,
                  options_.home + "/repositories",
-                 options_.program.substr(0, options_.program.rfind('/')) + "/kmscrypt/kmscrypt"}),
+                 options_.boot_helper}),
       git_(pipeline_, sts_, iam_, clock_),
       delivery_(pipeline_, front_.local(),
                 [this](const std::string& role, const std::string& session) { return assume(role, session); }, clock_,
@@ -295,9 +297,24 @@ Result<json::Value> Control::host_status() {
                                      g.get("why").empty() ? "" : " (" + g.get("why") + ")"));
     }
   }
+  struct stat serve {};
+  const bool apart = ::stat((options_.home + "/run").c_str(), &serve) == 0 && serve.st_uid != ::geteuid();
+  notes.emplace_back(apart ? fmt::format("enforced:     roles (control runs as user {}, edge as another one, neither as root; keys and metadata are control's alone)", ::geteuid())
+                           : std::string("NOT enforced: roles (control, edge and runner run as the same user)"));
   out["tierNotes"] = std::move(notes);
   out["components"] = std::move(components);
   return out;
+}
+
+// The static kmscrypt beside this program; or a copy in the home, where its folder is closed to control's user.
+Result<std::string> boot_helper(const Options& options, sys::Fd given) {
+  const std::string beside = options.program.substr(0, options.program.rfind('/')) + "/kmscrypt/kmscrypt";
+  if (!given || ::access(beside.c_str(), R_OK) == 0) return beside;
+  constexpr size_t kMaxHelper = 64u << 20;
+  const auto bytes = TRY(sys::read_all(given.get(), kMaxHelper));
+  TRY(sys::make_folders(options.home + "/helpers"));
+  TRY(sys::write_file(options.home + "/helpers/kmscrypt", bytes, 0755));
+  return options.home + "/helpers/kmscrypt";
 }
 
 Result<int> run(cli::Context& context, const cli::Arguments& a) {
@@ -305,6 +322,7 @@ Result<int> run(cli::Context& context, const cli::Arguments& a) {
   Options options;
   options.home = context.home();
   options.program = context.program();
+  options.boot_helper = TRY(boot_helper(options, sys::Fd(given_fd(a, "boot-helper"))));
   options.api = sys::Fd(given_fd(a, "api"));
   options.api_port = static_cast<uint16_t>(TRY(parse_int(a.get("--api-port"))));
   net::Loop loop;

@@ -1,4 +1,5 @@
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "cli/context.h"
 #include "edge/edge.h"
@@ -49,6 +50,7 @@ Result<int> run(cli::Context& context, const cli::Arguments& a) {
     if (const int fd = given_fd(a, name); fd >= 0) options.listeners.emplace(name, sys::Fd(fd));
   }
   options.channel = sys::Fd(given_fd(a, "messages"));
+  if (!a.get("--become").empty()) options.become = static_cast<uid_t>(TRY(parse_int(a.get("--become"))));
   auto where = target_namespace(context.home());
   options.userns = std::move(where.userns);
   options.netns = std::move(where.netns);
@@ -60,7 +62,8 @@ Result<int> run(cli::Context& context, const cli::Arguments& a) {
 cli::Command edge_command() {
   using cli::Option;
   return {"edge", "The role that serve starts for public traffic", "",
-          {{"--fd", Option::Kind::values, "A descriptor, NAME=NUMBER"}, {"--debug", Option::Kind::flag, "Log more"}}, run, true};
+          {{"--fd", Option::Kind::values, "A descriptor, NAME=NUMBER"},
+           {"--become", Option::Kind::value, "The user to be after entering the targets' network"}, {"--debug", Option::Kind::flag, "Log more"}}, run, true};
 }
 
 }  // namespace bastide

@@ -146,6 +146,7 @@ Result<int> run_up(Context& context, const Arguments& a) {
   for (const char* option : {"--port", "--edge-address", "--https-port", "--http-port", "--tier"}) {
     if (!a.get(option).empty()) serve_options.insert(serve_options.end(), {option, a.get(option)});
   }
+  const auto alone = TRY(only_one(context));
   const auto started = TRY(ensure_serving(context, serve_options));
   std::printf("%s %s on %s\n\n", bold("Bastide").c_str(), started.now ? "started" : "runs", context.home().c_str());
 

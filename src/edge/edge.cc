@@ -209,8 +209,15 @@ int run_edge(EdgeOptions options) {
   }
   if (options.userns) {
     options.userns.reset();
+    options.become = 0;  // that user namespace has no other users
     if (auto dropped = sys::drop_capabilities(); !dropped) {
       log::error("edge: {}", dropped.error().message);
+      return 1;
+    }
+  }
+  if (options.become != 0) {
+    if (auto became = sys::become_user(options.become, options.become); !became) {
+      log::error("edge: {}", became.error().message);
       return 1;
     }
   }

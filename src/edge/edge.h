@@ -24,6 +24,7 @@ struct EdgeOptions {
   sys::Fd snapshot;                          // the last good one as a sealed memory file; may be empty
   sys::Fd userns;                            // to be entered before netns, where one is given
   sys::Fd netns;                             // where targets are reached; may be empty: here
+  uid_t become = 0;                          // after entering netns; 0: who it is
   Limits limits;
 };
 

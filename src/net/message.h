@@ -52,8 +52,8 @@ class Channel {
   std::shared_ptr<Impl> impl_;
 };
 
-// Listens at a path; every peer that says hello properly is handed over. Only this uid (and root) may
-// connect.
+// Listens at a path; every peer that says hello properly is handed over. Only this uid, root, and
+// the owner of the socket's file may connect.
 class ChannelListener {
  public:
   ChannelListener(sys::Fd listener, std::string my_role,

@@ -1,5 +1,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,11 +17,23 @@ namespace {
 
 constexpr Millis kHelloTimeout = 5 * kSecond;
 
-bool permitted(int fd) {
+// Who made the socket's file, or was given it: that user may connect.
+uid_t owner_of(int listener) {
+  sockaddr_un at{};
+  socklen_t size = sizeof at;
+  struct stat st {};
+  if (::getsockname(listener, reinterpret_cast<sockaddr*>(&at), &size) != 0 || at.sun_family != AF_UNIX ||
+      at.sun_path[0] != '/' || ::lstat(at.sun_path, &st) != 0) {
+    return ::geteuid();
+  }
+  return st.st_uid;
+}
+
+bool permitted(int fd, uid_t owner) {
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
+  if (peer.uid == 0 || peer.uid == ::geteuid() || peer.uid == owner) return true;
   log::warn("a connection of uid {} to a role's socket was refused", peer.uid);
   return false;
 }
@@ -37,7 +51,7 @@ Result<sys::Fd> listen_messages(const std::string& path) {
 
 struct ChannelListener::Impl : std::enable_shared_from_this<ChannelListener::Impl> {
   Impl(sys::Fd l, std::string role, std::function<void(std::unique_ptr<Channel>)> f)
-      : listener(std::move(l)), ready(listener.get()), my_role(std::move(role)), on_channel(std::move(f)) {}
+      : listener(std::move(l)), ready(listener.get()), owner(owner_of(listener.get())), my_role(std::move(role)), on_channel(std::move(f)) {}
 
   void accept_more() {
     if (stopped) return;
@@ -55,7 +69,7 @@ struct ChannelListener::Impl : std::enable_shared_from_this<ChannelListener::Imp
           });
           return;
         }
-        if (permitted(fd.get())) self->greet(std::move(fd));
+        if (permitted(fd.get(), self->owner)) self->greet(std::move(fd));
       }
       self->accept_more();
     });
@@ -75,6 +89,7 @@ struct ChannelListener::Impl : std::enable_shared_from_this<ChannelListener::Imp
 
   sys::Fd listener;
   Descriptor ready;
+  uid_t owner;
   std::string my_role;
   std::function<void(std::unique_ptr<Channel>)> on_channel;
   bool stopped = false;

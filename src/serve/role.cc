@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "base/log.h"
+#include "sys/privilege.h"
 
 namespace bastide::serve {
 namespace {
@@ -30,6 +33,9 @@ Result<void> Role::start(const std::string& program) {
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
+  // Opened by serve: its path may be closed to the role's user.
+  const sys::Fd binary(::open(program.c_str(), O_PATH | O_CLOEXEC));
+  if (!binary) return sys::system_error(program);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return sys::system_error("fork");
@@ -38,10 +44,15 @@ Result<void> Role::start(const std::string& program) {
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::setpgid(0, 0);  // a terminal's ^C reaches serve alone, which stops the roles in order
+    if (uid_ != 0) {
+      ::umask(077);
+      ::setenv("HOME", home_.c_str(), 1);
+      if (::chdir(home_.c_str()) != 0 || !sys::become_user(uid_, uid_)) ::_exit(126);
+    }
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) ::_exit(1);
     for (const auto& [name, fd] : descriptors_) ::fcntl(fd, F_SETFD, 0);
-    ::execv(argv[0], argv.data());
+    ::syscall(SYS_execveat, binary.get(), "", argv.data(), environ, AT_EMPTY_PATH);
     ::_exit(127);
   }
   pid_ = pid;
@@ -50,12 +61,13 @@ Result<void> Role::start(const std::string& program) {
   return {};
 }
 
-void Role::ended(int status, Millis now) {
+void Role::ended(int status, Millis now, bool expected) {
   const std::string how = WIFEXITED(status) ? "ended with status " + std::to_string(WEXITSTATUS(status))
                                             : "was killed by signal " + std::to_string(WTERMSIG(status));
   back_off_ = now - started_at_ >= kHealthyAfter ? kFirstBackOff : std::clamp(back_off_ * 2, kFirstBackOff, kMaxBackOff);
   restart_at_ = now + back_off_;
   pid_ = -1;
+  if (expected && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
   log::warn("{} {}; restarting in {} ms", name_, how, back_off_);
 }
 

@@ -1,5 +1,6 @@
 #include "serve/supervisor.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include "net/message.h"
 #include "net/socket.h"
 #include "serve/home.h"
+#include "serve/owners.h"
 #include "serve/role.h"
 #include "sys/file.h"
 
@@ -112,7 +114,7 @@ class Supervisor {
     while (const pid_t pid = ::waitpid(-1, &status, WNOHANG)) {
       if (pid < 0) break;
       for (Role& role : roles_) {
-        if (role.pid() == pid) role.ended(status, Clock::system().steady());
+        if (role.pid() == pid) role.ended(status, Clock::system().steady(), stopping_);
       }
     }
   }
@@ -126,7 +128,15 @@ class Supervisor {
 }  // namespace
 
 Result<void> run(const Options& options) {
-  const sys::Fd lock = TRY(lock_home(options.home));
+  std::string home = options.home;
+  const sys::Fd lock = TRY(lock_home(home));
+  std::string why;
+  const auto owners = owners_of(home, why);
+  if (owners) {
+    if (auto given = give_home(home, *owners); !given)
+      return std::move(given).error().context("giving the files of " + home + " to their roles");
+  }
+  if (!why.empty()) log::warn("control and edge run as root: {}", why);
   sys::Fd signals = TRY(watch_signals());
 
   const Bound api = TRY(bind_first("127.0.0.1", {options.api_port}, "--port"));
@@ -149,9 +159,21 @@ Result<void> run(const Options& options) {
     control_arguments.push_back(name);
     control_arguments.push_back(std::to_string(port));
   }
+  sys::Fd boot_helper;
+  if (owners) {
+    const std::string helper = options.program.substr(0, options.program.rfind('/')) + "/kmscrypt/kmscrypt";
+    boot_helper = sys::Fd(::open(helper.c_str(), O_RDONLY | O_CLOEXEC));
+    for (const char* name : {"/run/runner.sock", "/run/edge.sock"}) {
+      if (::chown((home + name).c_str(), owners->control, owners->control) != 0) return sys::system_error(name);
+    }
+  }
   Role control("control", control_arguments);
+  if (owners) control.run_as(owners->control, home);
+  if (boot_helper) control.give("boot-helper", boot_helper.get());
   control.give("api", api.fd.get());
-  Role edge("edge", common);
+  auto edge_arguments = common;
+  if (owners) edge_arguments.insert(edge_arguments.end(), {"--become", std::to_string(owners->edge)});
+  Role edge("edge", edge_arguments);
   edge.give("messages", edge_socket.get());
   edge.give("https", https.fd.get());
   edge.give("http", http.fd.get());

@@ -11,6 +11,14 @@
 
 namespace bastide::sys {
 
+bool may_change_users() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct held[2] = {};
+  if (::syscall(SYS_capget, &header, held) != 0) return false;
+  constexpr uint32_t kNeeded = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_CHOWN | 1u << CAP_FOWNER;
+  return (held[0].effective & kNeeded) == kNeeded;
+}
+
 Result<void> drop_capabilities() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_error("no new privileges");
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};

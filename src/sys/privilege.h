@@ -11,6 +11,9 @@ namespace bastide::sys {
 // parent's death still ends it (SIGTERM), which a change of user would have undone.
 Result<void> become_user(uid_t uid, gid_t gid);
 
+// Whether this process holds the capabilities that become_user and changing owners need.
+bool may_change_users();
+
 // No capability is left, and nothing that is executed gains any.
 Result<void> drop_capabilities();
 

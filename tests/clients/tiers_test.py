@@ -31,6 +31,8 @@ class Town:
         self.port, self.https_port, self.http_port = free_port(), free_port(), free_port()
         if uid:
             os.chown(self.folder, uid, uid)
+        else:
+            os.chmod(self.folder, 0o755)
         self.env = {**os.environ, "HOME": self.folder, "GIT_CONFIG_NOSYSTEM": "1"}
 
     def run(self, *words, check=True, **more):
@@ -151,7 +153,47 @@ def userns():
                                          "NOT enforced: memory of a task", "NOT enforced: cpu"]
 
 
-TIERS = {"userns": userns}
+def root():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    if not shutil.which("crun"):
+        raise Skip("crun is not installed")
+    if subprocess.run(["unshare", "-mn", "true"], capture_output=True).returncode:
+        raise Skip("root may not make namespaces here")
+    return Town("root"), [f"enforced:     {g}" for g in ("identity", "files", "network", "memory (cgroups", "cpu (cgroups", "processes", "roles")]
+
+
+def roles_apart(town):
+    """Control and edge are users of their own, and edge reads none of control's files; a home of root's opens too."""
+    town.up()
+    before = town.about()  # edge has entered the targets' network and become another user
+    users = {r: os.stat(f"/proc/{town.role(r)}").st_uid for r in ("runner", "control", "edge")}
+    assert users["runner"] == 0 and 0 not in (users["control"], users["edge"]) and users["control"] != users["edge"], users
+    as_edge = ["setpriv", "--reuid", str(users["edge"]), "--regid", str(users["edge"]), "--clear-groups"]
+    assert subprocess.run([*as_edge, "cat", f"{town.home}/edge/snapshot.json"], capture_output=True).returncode == 0
+    for secret in ("metadata.sqlite", "master.key", "operator.json", "runner/accounts.json", "aws/profiles.json"):
+        assert os.path.exists(f"{town.home}/{secret}"), secret
+        assert subprocess.run([*as_edge, "cat", f"{town.home}/{secret}"], capture_output=True).returncode != 0, secret
+    as_somebody = ["setpriv", "--reuid", str(SOMEBODY), "--regid", str(SOMEBODY), "--clear-groups"]
+    assert subprocess.run([*as_somebody, "ls", town.home], capture_output=True).returncode != 0
+    town.bastide("down")
+    subprocess.run(["chown", "-R", "0:0", town.home], check=True)
+    os.chmod(town.home, 0o700)
+    town.up()
+    assert town.about() == before
+
+    # Whoever comes second is told who was first, and a port that is taken leaves nothing behind.
+    second = town.bastide("serve", "--port", str(free_port()), check=False)
+    assert second.returncode != 0 and "already runs on" in second.stderr and "(process " in second.stderr, second.stderr
+    with tempfile.TemporaryDirectory() as other:
+        taken = town.run(str(BINARY), "up", "--home", other, "--port", str(town.port), str(ROOT / "examples/storefront"), check=False)
+        assert taken.returncode != 0 and f"127.0.0.1:{town.port}" in taken.stderr and "--port" in taken.stderr, taken.stderr
+        assert subprocess.run(["pgrep", "-f", other], capture_output=True).returncode != 0
+    town.bastide("down")
+    assert not left_of(town), left_of(town)
+
+
+TIERS = {"root": root, "userns": userns}
 
 
 def main():
@@ -165,6 +207,8 @@ def main():
         try:
             started = time.monotonic()
             delivered(town, expected)
+            if name == "root":
+                roles_apart(town)
             print(f"{name}: ok in {time.monotonic() - started:.1f} s", flush=True)
             ran += 1
         finally:
