@@ -110,7 +110,7 @@ Result<void> Netlink::add_bridge(const std::string& name) {
 }
 
 Result<void> Netlink::add_pair(const std::string& name, const std::string& peer, int peer_namespace,
-                               const std::string& master) {
+                               const std::string& master, uint32_t peer_address) {
   Builder b(RTM_NEWLINK, kCreate, ifinfomsg{});
   b.text(IFLA_IFNAME, name);
   if (!master.empty()) {
@@ -124,6 +124,16 @@ Result<void> Netlink::add_pair(const std::string& name, const std::string& peer,
   const ifinfomsg nothing{};
   b.append(&nothing, sizeof nothing);
   b.text(IFLA_IFNAME, peer);
+  if (peer_address != 0) {
+    // 02: locally administered, of one device.
+    const uint8_t hardware[6] = {0x02,
+                                 0xba,
+                                 static_cast<uint8_t>(peer_address >> 24),
+                                 static_cast<uint8_t>(peer_address >> 16),
+                                 static_cast<uint8_t>(peer_address >> 8),
+                                 static_cast<uint8_t>(peer_address)};
+    b.attribute(IFLA_ADDRESS, hardware, sizeof hardware);
+  }
   b.number(IFLA_NET_NS_FD, static_cast<uint32_t>(peer_namespace));
   b.end(other);
   b.end(data);

@@ -16,9 +16,10 @@ class Netlink {
 
   Result<void> add_bridge(const std::string& name);
   // A pair: `name` here (joined to the bridge `master` where given), `peer` in the namespace
-  // `peer_namespace`.
+  // `peer_namespace`; the peer's hardware address follows from `peer_address` where that is given, so that a
+  // neighbour's memory of an address stays right when another task gets it.
   Result<void> add_pair(const std::string& name, const std::string& peer, int peer_namespace,
-                        const std::string& master = "");
+                        const std::string& master = "", uint32_t peer_address = 0);
   Result<void> remove(const std::string& name);  // no error where there is none
   Result<void> set_up(const std::string& name);
   Result<void> add_address(const std::string& name, uint32_t address, int prefix);

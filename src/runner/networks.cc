@@ -197,7 +197,7 @@ Result<TaskNetwork> Networks::add_task(const internal::TaskSpec& spec) {
     TRY(enter_namespace(vpc.get()));
     {
       auto netlink = TRY(Netlink::open());
-      TRY(netlink.add_pair(device('t', spec.id), "eth0", ns, kBridge));
+      TRY(netlink.add_pair(device('t', spec.id), "eth0", ns, kBridge, address));
       TRY(netlink.set_up(device('t', spec.id)));
     }
     TRY(enter_namespace(link.get()));

@@ -7,78 +7,11 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
-import urllib.parse
 
-from support.house import ROOT, House
+from support.house import ROOT
+from support.town import Town, addresses, git, namespaces, need_root, wait_for
 
-if os.geteuid() != 0 or not shutil.which("crun"):
-    print("skipped: containers need root and crun here")
-    sys.exit(77)
-
-
-class Town(House):
-    """A house that `bastide up` starts itself."""
-
-    def start(self):
-        pass
-
-    def up(self, folder):
-        done = self.bastide("up", "--port", str(self.port), "--https-port", str(self.https_port), "--http-port", str(self.http_port), str(folder))
-        self.pid = json.loads(pathlib.Path(self.home, "run/serve.json").read_text())["pid"]
-        return done.stdout
-
-    def stop(self, how=None):
-        subprocess.run([str(house_binary()), "down", "--home", self.home], capture_output=True, timeout=120)
-
-    def log_text(self):
-        path = pathlib.Path(self.home, "run/serve.log")
-        return path.read_text(errors="replace")[-6000:] if path.exists() else ""
-
-    def role(self, name):
-        out = subprocess.run(["pgrep", "-P", str(self.pid), "-f", f"bastide {name} "], capture_output=True, text=True).stdout.split()
-        return int(out[0]) if out else None
-
-    def get(self, host, path="/about"):
-        done = subprocess.run(["curl", "-s", "-m", "5", "-w", "\n%{http_code}", "--cacert", f"{self.home}/tls/ca.pem", "--resolve",
-                               f"{host}:{self.https_port}:127.0.0.1", f"https://{host}:{self.https_port}{path}"], capture_output=True, text=True)
-        body, _, status = done.stdout.rpartition("\n")
-        return int(status or 0), body
-
-    def about(self, environment):
-        status, body = self.get(f"storefront.{environment}.localhost")
-        assert status == 200, (status, body, self.log_text())
-        return json.loads(body)
-
-
-def house_binary():
-    from support.house import BINARY
-    return BINARY
-
-
-def git(folder, *arguments, check=True):
-    done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, timeout=300)
-    assert not check or done.returncode == 0, done.stderr
-    return done
-
-
-def wait_for(what, f, seconds=60):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        got = f()
-        if got:
-            return got
-        time.sleep(0.1)
-    raise AssertionError(f"{what} did not come about in {seconds} s")
-
-
-def namespaces():
-    return set(subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout.split())
-
-
-def addresses():
-    return subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout.count("\n")
+need_root()
 
 
 def deliver_and_break(town, work, test, good, broken):
@@ -195,7 +128,6 @@ with Town() as town:
     broken = git(work, "rev-parse", "HEAD").stdout.strip()
     images = json.loads(town.bastide("aws", "ecr", "describe-images", "--repository-name", "storefront").stdout)["imageDetails"]
     assert all(broken not in i.get("imageTags", []) for i in images), images
-    if os.environ.get("BASTIDE_TEST_LONG") == "1":
-        deliver_and_break(town, work, test, good, broken)
+    deliver_and_break(town, work, test, good, broken)
 wait_for("the host's network as it was", lambda: (namespaces(), addresses()) == before, 20)
 print("ok")

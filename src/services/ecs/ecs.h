@@ -106,6 +106,8 @@ class Ecs {
   Result<void> change_task(const store::Key& key, const std::function<void(json::Value&)>& change);
   Result<void> end_task(const store::Key& key, const std::string& stop_code, const std::string& reason,
                         const std::function<void(json::Value&)>& more = {});
+  // Another task may have the address from then on: not before its target is deregistered.
+  Result<void> release_address(const store::Key& task, const std::string& address);
 
   EcsParts parts_;
   std::map<std::string, std::unique_ptr<ecs::TaskDoors>> doors_;  // by task

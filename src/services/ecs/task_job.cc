@@ -59,11 +59,18 @@ Result<void> Ecs::end_task(const store::Key& key, const std::string& stop_code, 
     for (auto& c : containers) c["lastStatus"] = "STOPPED";
     task["containers"] = std::move(containers);
     if (more) more(task);
-    address = task.get("_reserved");
+    if (!task.get_bool("_balanced")) address = task.get("_reserved");
   }));
+  return release_address(key, address);
+}
+
+Result<void> Ecs::release_address(const store::Key& task, const std::string& address) {
   if (address.empty()) return {};
   return parts_.database.write([&](store::Writer& w) -> Result<void> {
-    TRY(w.remove({key.account, key.region, "ecs.address", address}));
+    const store::Key key{task.account, task.region, "ecs.address", address};
+    auto row = TRY(w.get(key));
+    if (!row || row->body.get("task") != task.id) return {};
+    TRY(w.remove(key));
     return {};
   });
 }
@@ -81,6 +88,7 @@ Result<std::optional<Millis>> Ecs::run_task_job(store::Job& job) {
     doors_.erase(key.id);
     if (task.get_bool("_balanced")) {
       TRY(balance(p, task, false));
+      TRY(release_address(key, task.get("_reserved")));
       TRY(change_task(key, [](json::Value& t) { t["_balanced"] = false; }));
     }
     const Millis age = now - task.get_int("stoppedAt");

@@ -116,9 +116,10 @@ Result<void> Ecs::place_in_network(const Place& p, json::Value& task, internal::
       auto bits = parse_int(slash == std::string::npos ? "" : cidr.substr(slash + 1));
       if (!bits || bits.value() < 16 || bits.value() > 28) continue;
       const uint32_t base = ip_number(cidr.substr(0, slash));
-      const uint32_t size = 1u << (32 - bits.value());
-      for (uint32_t n = 4; n + 1 < size; ++n) {
-        const std::string address = ip_text(base + n);
+      // From a place that the task's random id chooses: an address that was just left rests.
+      const uint32_t size = (1u << (32 - bits.value())) - 5;
+      for (uint32_t n = 0; n < size; ++n) {
+        const std::string address = ip_text(base + 4 + (first + n) % size);
         if (used.count(spec.vpc + "/" + address)) continue;
         spec.address = address;
         subnet_id = subnet.get("SubnetId");
