@@ -174,12 +174,7 @@ class Build {
     auto image = registry_.pull(who_, name.value());
     if (image) return image;
     if (image.error().code != "NotFound") return file_.at(line, text + ": " + image.error().message);
-    const std::string local = name.value().text();
-    return file_.at(
-        line, fmt::format("the image {0} is not in this registry; make it of a root filesystem: bastide "
-                          "image import {1} ROOTFS.tar (or: mmdebstrap bookworm - | bastide image import "
-                          "{1} -)",
-                          text, local));
+    return file_.at(line, missing_image(text, name.value()));
   }
 
   Result<void> load_tree(StageState& state) {
@@ -328,7 +323,7 @@ class Build {
     spec.id = random_text(32, "0123456789abcdef");
     spec.account = request_.account;
     spec.workspace.clear();
-    spec.network = network && *network != "none";
+    spec.network = request_.network && (!network || *network != "none");
     for (const auto& layer : state.layers) spec.layers.push_back(layer.digest);
     internal::SandboxExec exec;
     exec.id = spec.id;

@@ -23,6 +23,8 @@ class DockerfileBuilder final : public ImageBuilder {
         sandboxes_(sandboxes),
         work_folder_(std::move(work_folder)) {}
   Result<ImageResult> build(ImageRequest request, const std::function<void(std::string line)>& say) override;
+  Result<std::vector<std::string>> layers_of(const aws::Principal& principal, const std::string& account,
+                                             const std::string& region, const std::string& image) override;
 
  private:
   aws::LocalClient& client_;
@@ -42,6 +44,9 @@ struct ImportRequest {
 // An image of one layer, for FROM. Waits.
 Result<ImageResult> import_rootfs(aws::LocalClient& client, store::Blobs& blobs,
                                   const std::string& work_folder, ImportRequest request);
+
+// What to say of an image that is not in the registry.
+std::string missing_image(const std::string& text, const ImageName& name);
 
 // "<repository uri>@<digest>", as ECR names it.
 Result<std::string> image_uri(aws::LocalClient& client, const ImageRegistry::Who& who,

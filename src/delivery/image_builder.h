@@ -20,6 +20,7 @@ struct ImageRequest {
   std::string dockerfile;       // path in the workspace
   sys::Fd workspace;            // a tar
   std::vector<std::pair<std::string, std::string>> arguments;  // build arguments: COMMIT
+  bool network = false;         // whether RUN may reach the internet
   int64_t created = 0;          // seconds; the commit's time, so that the same commit gives the same digest
 };
 
@@ -33,6 +34,9 @@ class ImageBuilder {
   virtual ~ImageBuilder() = default;
   // Errors name file and line of the Dockerfile. Waits.
   virtual Result<ImageResult> build(ImageRequest request, const std::function<void(std::string line)>& say) = 0;
+  // The layers of an image of the registry, lowest first: what steps that run inside it stand on. Waits.
+  virtual Result<std::vector<std::string>> layers_of(const aws::Principal& principal, const std::string& account,
+                                                     const std::string& region, const std::string& image) = 0;
 };
 
 }  // namespace bastide::delivery

@@ -123,7 +123,10 @@ Result<sys::Fd> Pipeline::build_and_test(const Plan& plan, const App& app, const
   spec.host_tools = app.build_image.empty();
   spec.network = app.network;
   if (!app.build_image.empty()) {
-    return error("build image '" + app.build_image + "': steps inside an image are not available in this version; leave build.image out to build with the host's tools");
+    const aws::Principal principal = TRY(parts_.assume(plan.pipeline_role, "run-" + number_of(id)));
+    auto layers = parts_.images.layers_of(principal, plan.account, plan.region, app.build_image);
+    if (!layers) return std::move(layers).error().context("the image of the build steps");
+    spec.layers = std::move(layers).value();
   }
   TRY(parts_.sandboxes.open(spec, std::move(source)));
   const auto outcome = [&]() -> Result<sys::Fd> {
@@ -171,6 +174,7 @@ Result<json::Value> Pipeline::make_image(const Plan& plan, const App& app, const
     request.dockerfile = app.dockerfile;
     request.workspace = std::move(workspace);
     request.arguments = {{"COMMIT", commit}};
+    request.network = app.network;
     request.created = committed_at;
     image = TRY(parts_.images.build(std::move(request), [&](std::string line) { say(id, "  " + line); }));
     return image.digest;

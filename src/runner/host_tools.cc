@@ -76,7 +76,7 @@ Result<void> make_host_tools_base(const std::string& root, uint32_t uid) {
                  "nonexistent:/usr/sbin/nologin\n",
                  uid));
   TRY(owned_file(root + "/etc/group", "root:x:0:\nbuild:x:1000:\nnogroup:x:65534:\n", uid));
-  return owned_file(root + "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n", uid);
+  return owned_file(root + "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n", uid);
 }
 
 void add_host_tools(std::vector<Bind>& binds) {

@@ -39,7 +39,6 @@ Result<void> Sandboxes::clear() {
 
 Result<void> Sandboxes::open(const internal::SandboxSpec& spec, sys::Fd workspace) {
   TRY(check(spec));
-  if (spec.network) return error("Unsupported", "sandboxes with a network are not available in this build");
   const auto missing = layers_.missing(spec.layers);
   if (!missing.empty()) return error("NotFound", "layers are missing: " + join(missing, " "));
   auto sandbox = std::make_shared<Sandbox>();
@@ -52,8 +51,9 @@ Result<void> Sandboxes::open(const internal::SandboxSpec& spec, sys::Fd workspac
       return error("TooLarge", "more than " + std::to_string(kMaxSandboxes) + " sandboxes");
     sandboxes_[spec.id] = sandbox;
   }
-  auto built = build(spec, std::move(workspace));
+  auto built = build(*sandbox, std::move(workspace));
   if (built) return {};
+  sandbox->outward.reset();
   if (auto removed = remove_files(spec.id); !removed)
     log::warn("sandbox {}: {}", spec.id, removed.error().message);
   const std::lock_guard lock(mutex_);
@@ -61,7 +61,8 @@ Result<void> Sandboxes::open(const internal::SandboxSpec& spec, sys::Fd workspac
   return built;
 }
 
-Result<void> Sandboxes::build(const internal::SandboxSpec& spec, sys::Fd workspace) {
+Result<void> Sandboxes::build(Sandbox& sandbox, sys::Fd workspace) {
+  const auto& spec = sandbox.spec;
   const std::string disk = folder(spec.id);
   const uint32_t uid = TRY(accounts_.first_uid(spec.account));
   TRY(sys::make_folders(disk));
@@ -82,10 +83,21 @@ Result<void> Sandboxes::build(const internal::SandboxSpec& spec, sys::Fd workspa
     // Containers reach it through the stage: the folders above it on disk are closed to them.
     TRY(bind_folder(disk + "/workspace", root(spec.id) + "-workspace"));
   }
+  if (spec.network) {
+    // The place for its resolver, so that mounting it changes nothing of the image.
+    TRY(make_owned_folder(base + "/etc", Accounts::neutral()));
+    TRY(sys::write_file(base + "/etc/resolv.conf", "", 0644));
+    TRY(make_owned_folder(disk + "/network", uid));
+    TRY(sys::write_file(disk + "/network/resolv.conf", Outward::kResolver, 0644));
+    TRY(bind_folder(disk + "/network", root(spec.id) + "-network"));
+  }
   std::vector<std::string> trees{base};
   for (const auto& layer : spec.layers) trees.push_back(layers_.tree(layer));
   TRY(roots_.mount(spec.account, trees, disk, root(spec.id)));
-  return networks_.add_lonely(spec.id);
+  TRY(networks_.add_lonely(spec.id));
+  if (!spec.network) return {};
+  sandbox.outward = TRY(Outward::open(networks_.task_file(spec.id)));
+  return {};
 }
 
 Result<std::string> Sandboxes::begin(const internal::SandboxExec& exec) {
@@ -119,6 +131,7 @@ Result<std::string> Sandboxes::begin(const internal::SandboxExec& exec) {
     TRY(box.prepare(plan, ""));
     plan.root = root(spec.id);
     if (spec.host_tools) add_host_tools(plan.binds);
+    if (spec.network) plan.binds.push_back({root(spec.id) + "-network/resolv.conf", "/etc/resolv.conf"});
     if (!spec.workspace.empty()) plan.binds.push_back({root(spec.id) + "-workspace", spec.workspace, true});
     return box.start(plan, true, {});
   };
@@ -195,7 +208,8 @@ Result<sys::Fd> Sandboxes::pack(const std::string& id, Part part) {
 Result<void> Sandboxes::remove_files(const std::string& id) {
   TRY(Roots::unmount(root(id)));
   TRY(Roots::unmount(root(id) + "-workspace"));
-  for (const auto& left : {root(id), root(id) + "-workspace", folder(id)}) {
+  TRY(Roots::unmount(root(id) + "-network"));
+  for (const auto& left : {root(id), root(id) + "-workspace", root(id) + "-network", folder(id)}) {
     if (sys::exists(left)) TRY(sys::remove_tree(left));
   }
   return networks_.remove_lonely(id);
@@ -206,6 +220,7 @@ Result<void> Sandboxes::close(const std::string& id) {
   if (!sandbox) return {};
   const std::lock_guard held(sandbox->mutex);
   TRY(finish_locked(*sandbox));
+  sandbox->outward.reset();
   TRY(remove_files(id));
   const std::lock_guard lock(mutex_);
   sandboxes_.erase(id);  // the caller's copy lives on

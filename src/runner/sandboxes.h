@@ -1,5 +1,5 @@
 // Sandboxes for builds and RUN steps: a root filesystem (the host's tools read-only, or an image's layers), a
-// workspace, no network, and commands run in it one after the other, each in a container of its own that is
+// workspace, no network unless asked, and commands run in it one after the other, each in a container of its own that is
 // gone with everything it started when it ends. They do not outlive runner: open() of a new one clears what
 // is left. Thread-safe; blocking; calls on one sandbox are made one at a time by Runner.
 #pragma once
@@ -15,6 +15,7 @@
 #include "runner/container.h"
 #include "runner/layers.h"
 #include "runner/networks.h"
+#include "runner/outward.h"
 #include "runner/rootfs.h"
 #include "runner/stage.h"
 
@@ -44,6 +45,7 @@ class Sandboxes {
   struct Sandbox {
     std::mutex mutex;
     internal::SandboxSpec spec;
+    std::unique_ptr<Outward> outward;  // where a network is asked for
     int runs = 0;
     bool running = false;
   };
@@ -59,7 +61,7 @@ class Sandboxes {
     return stage_.cgroups().group(sandbox.spec.account, name(sandbox));
   }
   std::shared_ptr<Sandbox> find(const std::string& id);
-  Result<void> build(const internal::SandboxSpec& spec, sys::Fd workspace);
+  Result<void> build(Sandbox& sandbox, sys::Fd workspace);
   Result<void> remove_files(const std::string& id);
   Result<void> finish_locked(Sandbox& sandbox);
 

@@ -23,10 +23,12 @@ class Town(House):
     def start(self):
         pass
 
-    def up(self, folder):
-        done = self.bastide("up", "--port", str(self.port), "--https-port", str(self.https_port), "--http-port", str(self.http_port), str(folder))
+    def up(self, folder, check=True):
+        """What it printed; with check=False the whole outcome, whatever it is."""
+        done = self.bastide("up", "--port", str(self.port), "--https-port", str(self.https_port), "--http-port", str(self.http_port), str(folder),
+                            check=check)
         self.pid = json.loads(pathlib.Path(self.home, "run/serve.json").read_text())["pid"]
-        return done.stdout
+        return done.stdout if check else done
 
     def stop(self, how=None):
         subprocess.run([str(BINARY), "down", "--home", self.home], capture_output=True, timeout=120)
