@@ -18,6 +18,7 @@ Command secrets_decrypt_command();
 Command image_import_command();
 Command release_list_command();
 Command pipeline_list_command();
+Command pipeline_run_command();
 Command approve_command();
 Command reject_command();
 Command promote_command();

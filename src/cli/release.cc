@@ -1,19 +1,18 @@
 // release ls, pipeline ls, approve, reject, promote, rollback: the service `bastide` as commands.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 
 #include "base/bytes.h"
 #include "cli/commands.h"
 #include "cli/context.h"
+#include "cli/follow.h"
 #include "cli/table.h"
 
 namespace bastide::cli {
 namespace {
 
 constexpr const char* kProfile = "shared-services";
-constexpr Millis kPoll = 150;
 
 std::string names(const json::Array& all) {
   std::vector<std::string> out;
@@ -26,28 +25,6 @@ std::string names(const json::Array& all) {
 double time_of(const json::Value& v, const char* member) {
   const json::Value* t = v.find(member);
   return t && t->is_number() ? t->number() : 0;
-}
-
-// Shows a run's steps as they end; 0 when it succeeded.
-Result<int> follow_run(Context& context, const std::string& run) {
-  size_t shown = 0;
-  for (;;) {
-    const auto answer = TRY(context.call(kProfile, "bastide", "DescribePipelineRun", json::object({{"runId", run}})));
-    const json::Value* r = answer.find("run");
-    if (!r) return error("no such run");
-    const auto& steps = r->get_array("steps");
-    for (; shown < steps.size(); ++shown) {
-      const std::string state = steps[shown].get("state");
-      if (state == "RUNNING" || state == "PENDING") break;
-      const bool good = state == "SUCCEEDED";
-      std::printf("  %s %s %s\n", good ? green("ok").c_str() : red("failed").c_str(), steps[shown].get("name").c_str(), steps[shown].get("message").c_str());
-      std::fflush(stdout);
-    }
-    const std::string state = r->get("state");
-    if (state == "SUCCEEDED") return 0;
-    if (state == "FAILED" || state == "STOPPED") return error("run " + run + " failed: " + r->get("message"));
-    ::usleep(kPoll * 1000);
-  }
 }
 
 Result<int> start_and_follow(Context& context, const char* operation, const json::Value& input, const std::string& verb) {
@@ -109,6 +86,16 @@ Result<int> run_runs(Context& context, const Arguments& a) {
   return 0;
 }
 
+Result<int> run_again(Context& context, const Arguments& a) {
+  json::Value input = json::object();
+  if (!a.get("APP").empty()) input["app"] = a.get("APP");
+  if (!a.get("--commit").empty()) input["commit"] = a.get("--commit");
+  const auto answer = TRY(context.call(kProfile, "bastide", "StartPipelineRun", input));
+  const json::Value* run = answer.find("run");
+  std::printf("run %s of %s\n", run->get("runId").c_str(), run->get("commit").substr(0, 12).c_str());
+  return follow_run(context, run->get("runId"));
+}
+
 Result<int> decide(Context& context, const Arguments& a, bool approved) {
   const auto release = TRY(find_release(context, a.get("COMMIT"), true));
   json::Value input = json::object({{"releaseId", release.get("releaseId")}});
@@ -144,6 +131,11 @@ Command release_list_command() {
 Command pipeline_list_command() {
   return {"pipeline ls", "Lists pipeline runs, newest first", "bastide pipeline ls storefront",
           {{"APP", Option::Kind::positional, "Only this app's"}, {"--json", Option::Kind::flag, "As JSON"}}, run_runs};
+}
+Command pipeline_run_command() {
+  return {"pipeline run", "Runs the pipeline again: builds, tests and deploys the branch's head, or a commit pushed before", "bastide pipeline run storefront",
+          {{"APP", Option::Kind::positional, "The app; not needed where there is one"}, {"--commit", Option::Kind::value, "A full commit id that was pushed to the branch before"}},
+          run_again};
 }
 Command approve_command() {
   return {"approve", "Approves the release that waits for an environment, which deploys it", "bastide approve --reason 'tested on stage'", decision_options(),

@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/daemon.h"
+#include "cli/follow.h"
 #include "cli/live.h"
 #include "cli/table.h"
 #include "cli/work_repository.h"
@@ -118,9 +119,17 @@ void print_table(Context& context, const architecture::Architecture& a, const ar
   std::printf("\nReady in %s.\n", human_duration(took).c_str());
 }
 
+// Where the app has no release yet: pushes its first commit, or runs the pipeline again where that failed.
 Result<void> push_first_release(Context& context, const internal::Plan& plan, const internal::App& app, const WorkRepository& repository) {
-  const auto known = context.call("shared-services", "bastide", "ListPipelineRuns", json::object({{"app", app.name}}));
-  if (known && !known->get_array("runs").empty()) return {};
+  const auto releases = TRY(context.call("shared-services", "bastide", "ListReleases", json::object({{"app", app.name}})));
+  if (!releases.get_array("releases").empty()) return {};
+  const auto known = TRY(context.call("shared-services", "bastide", "ListPipelineRuns", json::object({{"app", app.name}})));
+  if (!known.get_array("runs").empty() && known.get_array("runs").front().get("commit") == repository.head) {
+    const auto answer = TRY(context.call("shared-services", "bastide", "StartPipelineRun", json::object({{"app", app.name}, {"commit", repository.head}})));
+    std::printf("%s: the first release is tried again\n", app.name.c_str());
+    TRY(follow_run(context, answer.find("run")->get("runId")));
+    return {};
+  }
   std::printf("%s: the first release goes to %s\n", app.name.c_str(), app.placements.front().environment.c_str());
   std::fflush(stdout);
   const std::string remote = TRY(context.endpoint()) + "/git/" + app.name + ".git";

@@ -121,14 +121,19 @@ Result<void> Deployer::wait_until_stable(const aws::Principal& principal, const 
     }
     first = false;
     bool ours = false;
+    std::string failure;
     for (const auto& d : service.get_array("deployments")) {
       if (d.get("taskDefinition") != task_definition) continue;
       ours = true;
       const std::string state = d.get("rolloutState");
       if (state == "COMPLETED") return {};
-      if (state == "FAILED") return error("Failed", d.get("rolloutStateReason", "the deployment failed"));
+      if (state == "FAILED") failure = d.get("rolloutStateReason", "the deployment failed");
     }
-    if (!ours) return error("Failed", "the deployment was rolled back: its tasks never became healthy");
+    if (!ours) failure = "the deployment was rolled back: its tasks never became healthy";
+    if (!failure.empty()) {
+      const std::string why = why_tasks_ended(principal, plan, app, placement, task_definition, say);
+      return error("Failed", why.empty() ? failure : failure + " " + why);
+    }
     if (clock_.steady() > deadline) return error("Timeout", "not stable after " + human_duration(kPatience));
     net::sleep_for(kPoll);
   }

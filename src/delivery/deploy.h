@@ -32,6 +32,9 @@ class Deployer {
                               const Placement& placement, const std::string& task_definition);
   Result<void> wait_until_stable(const aws::Principal& principal, const Plan& plan, const App& app,
                                  const Placement& placement, const std::string& task_definition, const Say& say);
+  // Tells the first failed task's last lines; its reason, or nothing where none is known.
+  std::string why_tasks_ended(const aws::Principal& principal, const Plan& plan, const App& app, const Placement& placement,
+                              const std::string& task_definition, const Say& say);
 
   aws::LocalClient& client_;
   Records& records_;

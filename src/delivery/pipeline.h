@@ -46,6 +46,9 @@ class Pipeline {
   };
   Result<Triggered> pushed(const Plan& plan, const App& app, const std::string& ref, const std::string& principal);
 
+  // Delivers the branch's head once more, or a commit that was pushed to it before.
+  Result<Triggered> again(const Plan& plan, const App& app, const std::string& commit, const std::string& principal);
+
   // Queues the deployment of a release to the environment after those it runs in (or the named one), as its rules
   // allow: stage must run or have run it; a pending approval answers with a Conflict fault that names it.
   Result<Triggered> promote(const Plan& plan, const App& app, const std::string& release, const std::string& environment,

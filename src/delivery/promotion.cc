@@ -70,6 +70,28 @@ Result<Pipeline::Triggered> Pipeline::pushed(const Plan& plan, const App& app, c
   return promoted;
 }
 
+Result<Pipeline::Triggered> Pipeline::again(const Plan& plan, const App& app, const std::string& commit,
+                                            const std::string& principal) {
+  const std::string ref = "refs/heads/" + plan.branch;
+  const auto runs = TRY(records_.runs(app.name));
+  if (!commit.empty()) {
+    const bool pushed = std::any_of(runs.begin(), runs.end(), [&](const json::Value& r) {
+      return r.get("kind") == "deliver" && r.get("commit") == commit;
+    });
+    if (!pushed) {
+      return fault("ResourceNotFoundException",
+                   fmt::format("commit {} was never pushed to the branch '{}' of {}", commit.substr(0, 12), plan.branch, app.name));
+    }
+    return queue(app, "deliver", commit, ref, "", principal);
+  }
+  const auto repository = TRY(this->repository(plan, app.name));
+  const auto head = net::offload_result([&] { return repository.commit_of(ref); });
+  if (!head) {
+    return fault("ResourceNotFoundException", fmt::format("the branch '{}' of {} has no commit: push one first", plan.branch, app.name));
+  }
+  return queue(app, "deliver", *head, ref, "", principal);
+}
+
 Result<Pipeline::Triggered> Pipeline::promote(const Plan& plan, const App& app, const std::string& release_name,
                                               const std::string& environment, const std::string& principal) {
   const auto release = TRY(records_.release(release_name));

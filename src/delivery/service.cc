@@ -68,6 +68,7 @@ void Service::offer(aws::Registry& registry) {
   registry.add<op::DescribeEnvironments>(this, &Service::describe_environments, {"bastide:DescribeEnvironments", [this](auto& c, auto&) { return on(c, "environment/*", ""); }});
   registry.add<op::ListPipelineRuns>(this, &Service::list_runs, {"bastide:ListPipelineRuns", [this](auto& c, auto& r) { return on(c, "run/" + r.app.value_or("*"), ""); }});
   registry.add<op::DescribePipelineRun>(this, &Service::describe_run, {"bastide:DescribePipelineRun", [this](auto& c, auto& r) { return on(c, "run/" + r.run_id, ""); }});
+  registry.add<op::StartPipelineRun>(this, &Service::start_run, {"bastide:StartPipelineRun", [this](auto& c, auto& r) { return on(c, "run/" + r.app.value_or("*"), ""); }});
   registry.add<op::ListReleases>(this, &Service::list_releases, {"bastide:ListReleases", [this](auto& c, auto& r) { return on(c, "release/" + r.app.value_or("*"), ""); }});
   registry.add<op::DescribeRelease>(this, &Service::describe_release, {"bastide:DescribeRelease", [this](auto& c, auto& r) { return on(c, "release/" + r.release_id, ""); }});
   registry.add<op::PromoteRelease>(this, &Service::promote, {"bastide:PromoteRelease", [this](auto& c, auto& r) { return on(c, "release/" + r.release_id.value_or(r.app.value_or("*") + "/" + r.commit.value_or("*")), r.environment); }});
@@ -192,6 +193,13 @@ Result<op::ListPipelineRuns::Response> Service::list_runs(aws::Call&, const op::
 
 Result<op::DescribePipelineRun::Response> Service::describe_run(aws::Call&, const op::DescribePipelineRun::Request& request) {
   return answer<op::DescribePipelineRun>(json::object({{"run", TRY(pipeline_.records().run(request.run_id))}}));
+}
+
+Result<op::StartPipelineRun::Response> Service::start_run(aws::Call& call, const op::StartPipelineRun::Request& request) {
+  const Plan plan = TRY(pipeline_.records().plan());
+  const App* app = TRY(app_of(plan, request.app));
+  const auto triggered = TRY(pipeline_.again(plan, *app, request.commit.value_or(""), call.principal.arn));
+  return answer<op::StartPipelineRun>(json::object({{"run", TRY(pipeline_.records().run(triggered.run))}}));
 }
 
 Result<op::ListReleases::Response> Service::list_releases(aws::Call&, const op::ListReleases::Request& request) {

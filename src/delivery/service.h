@@ -28,6 +28,7 @@ class Service {
   Result<op::DescribeEnvironments::Response> describe_environments(aws::Call&, const op::DescribeEnvironments::Request&);
   Result<op::ListPipelineRuns::Response> list_runs(aws::Call&, const op::ListPipelineRuns::Request&);
   Result<op::DescribePipelineRun::Response> describe_run(aws::Call&, const op::DescribePipelineRun::Request&);
+  Result<op::StartPipelineRun::Response> start_run(aws::Call&, const op::StartPipelineRun::Request&);
   Result<op::ListReleases::Response> list_releases(aws::Call&, const op::ListReleases::Request&);
   Result<op::DescribeRelease::Response> describe_release(aws::Call&, const op::DescribeRelease::Request&);
   Result<op::PromoteRelease::Response> promote(aws::Call&, const op::PromoteRelease::Request&);

@@ -85,7 +85,7 @@ Result<void> Sandboxes::build(Sandbox& sandbox, sys::Fd workspace) {
   }
   if (spec.network) {
     // The place for its resolver, so that mounting it changes nothing of the image.
-    TRY(make_owned_folder(base + "/etc", Accounts::neutral()));
+    TRY(make_owned_folder(base + "/etc", stage_.ids().neutral));
     TRY(sys::write_file(base + "/etc/resolv.conf", "", 0644));
     TRY(make_owned_folder(disk + "/network", uid));
     TRY(sys::write_file(disk + "/network/resolv.conf", Outward::kResolver, 0644));

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Somebody else's program: Debian's nginx on an imported base image, pushed, built, served, promoted; and build steps
-that run inside an image of the registry."""
+that run inside an image of the registry, with a network where the file asks for one."""
 import io
 import json
 import os
@@ -34,7 +34,7 @@ def root_filesystem(path):
             info.size, info.mode = len(content), 0o644
             out.addfile(info, io.BytesIO(content.encode()))
 
-        for name in ("etc", "etc/nginx", "var", "var/log", "var/log/nginx", "var/lib", "var/lib/nginx", "usr", "usr/sbin", "usr/bin"):
+        for name in ("etc", "etc/nginx", "var", "var/log", "var/log/nginx", "var/lib", "var/lib/nginx", "usr", "usr/sbin", "usr/bin", "tmp"):
             folder(name)
         info = tarfile.TarInfo("bin")
         info.type, info.linkname = tarfile.SYMTYPE, "usr/bin"
@@ -64,24 +64,37 @@ with Town() as town:
     assert "use it as FROM debian-nginx:12" in done.stdout, done.stdout
     town.up(example)
     status, body = town.get("hello.stage.localhost", "/")
-    assert status == 200 and "<html" in body.lower(), (status, body)
+    assert status == 200 and "Served by nginx" in body, (status, body)
     assert town.get("hello.stage.localhost", "/health") == (200, "ok\n")
 
     # Steps inside the image: they see its files and not the host's; a change of the workspace lands in the image.
     work = town.home + "/work/hello"
     file = pathlib.Path(example, "bastide.yaml")
     file.write_text(file.read_text().replace("    dockerfile: Dockerfile\n", "    dockerfile: Dockerfile\n    image: debian-nginx:12\n"
-                                             "    build: cat /etc/group > www/group.txt && ! test -e /usr/bin/git\n"))
+                                             "    network: true\n"
+                                             "    build: cat /etc/group > www/group.txt && cat /proc/net/route /etc/resolv.conf > www/network.txt && ! test -e /usr/bin/git\n"))
     town.up(example)
     git(work, "commit", "-q", "--allow-empty", "-m", "built inside the image")
     pushed = git(work, "push")
     assert "remote: done in" in pushed.stderr, pushed.stderr
     assert town.get("hello.stage.localhost", "/group.txt") == (200, "root:x:0:\nnogroup:x:65534:\n")
 
+    told = town.get("hello.stage.localhost", "/network.txt")[1]
+    assert "tap0" in told and "nameserver 10.0.2.3" in told, told
+
     git(work, "tag", "v1")
     git(work, "push", "origin", "v1")
     town.bastide("approve")
     assert town.get("hello.prod.localhost", "/group.txt")[0] == 200
+    # A release that cannot start: the push says why, with its own words; stage keeps what it runs.
+    conf = pathlib.Path(work, "nginx.conf")
+    good = conf.read_text()
+    conf.write_text(good.replace("listen 8080;", "listen 8080; no_such_directive on;"))
+    git(work, "commit", "-qam", "broken")
+    pushed = git(work, "push", check=False)
+    assert 'unknown directive "no_such_directive"' in pushed.stderr and "exit status 1" in pushed.stderr, pushed.stderr
+    assert town.get("hello.stage.localhost", "/group.txt")[0] == 200
+
     lines = town.bastide("logs", "hello", "--env", "prod").stdout
     assert "ELB-HealthChecker" in lines, lines
     missing = town.bastide("image import", "/nonexistent.tar", "x:1", check=False)
