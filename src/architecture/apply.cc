@@ -3,27 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <set>
-#include <thread>
 
 #include "architecture/apply_accounts.h"
 #include "architecture/architecture.h"
-#include "net/loop.h"
+#include "architecture/cloud.h"
 
 namespace bastide::architecture {
 namespace {
 
-constexpr Millis kFirstPause = 20, kLongestPause = 2 * kSecond;
 constexpr int kMaxEventPages = 50;
-
-bool at_rest(const std::string& status) { return !status.ends_with("_IN_PROGRESS"); }
-bool good(const std::string& status) { return status == "CREATE_COMPLETE" || status == "UPDATE_COMPLETE"; }
-// What a failed create leaves can only be deleted.
-bool wreck(const std::string& status) {
-  return status == "ROLLBACK_COMPLETE" || status == "ROLLBACK_FAILED" || status == "CREATE_FAILED" ||
-         status == "DELETE_FAILED" || status == "REVIEW_IN_PROGRESS";
-}
 
 class Stacks {
  public:
@@ -36,7 +25,7 @@ class Stacks {
   }
 
   Result<void> run() {
-    Millis pause = kFirstPause;
+    Millis rest = kFirstPause;
     while (true) {
       bool moved = false, open = false;
       for (auto& s : states_) {
@@ -47,8 +36,9 @@ class Stacks {
         open = open || (s.step != Step::done && s.step != Step::failed && s.step != Step::skipped);
       }
       if (!open) break;
-      pause = moved ? kFirstPause : std::min(kLongestPause, pause * 2);
-      wait(pause);
+      rest = moved ? kFirstPause : std::min(kLongestPause, rest * 2);
+      if (observer_.tick) observer_.tick();
+      pause(rest);
     }
     std::vector<std::string> failures;
     for (const auto& s : states_) {
@@ -80,14 +70,6 @@ class Stacks {
     bool changed = false;
   };
 
-  static void wait(Millis d) {
-    if (net::in_fiber()) {
-      net::sleep_for(d);
-    } else {
-      std::this_thread::sleep_for(std::chrono::milliseconds(d));
-    }
-  }
-
   void tell(const State& s, const std::string& what, const std::string& state,
             const std::string& reason = "") const {
     if (observer_.step) observer_.step(s.stack.account, what, state, reason);
@@ -104,17 +86,8 @@ class Stacks {
     return call_(s.stack.account, "cloudformation", operation, input);
   }
 
-  // Nothing: there is no such stack.
   Result<std::optional<json::Value>> describe(const State& s) const {
-    auto out = cloudformation(s, "DescribeStacks",
-                              json::object({{"StackName", s.stack_id.empty() ? s.stack.name : s.stack_id}}));
-    if (!out && out.error().code == "ValidationError" &&
-        out.error().message.find("does not exist") != std::string::npos) {
-      return std::optional<json::Value>();
-    }
-    if (!out) return std::move(out).error();
-    if (out->get_array("Stacks").empty()) return std::optional<json::Value>();
-    return std::optional<json::Value>(out->get_array("Stacks")[0]);
+    return describe_stack(call_, s.stack.account, s.stack_id.empty() ? s.stack.name : s.stack_id);
   }
 
   Result<void> advance(State& s) {
@@ -157,22 +130,20 @@ class Stacks {
       tell(s, title(s), "making", "an interrupted run goes on");
       return {};
     }
+    if (status == "UPDATE_ROLLBACK_FAILED") {  // back to the last good state first
+      tell(s, title(s), "making", "continues the rollback that failed before");
+      TRY(remember_events(s, there->get("StackId")));
+      TRY(cloudformation(s, "ContinueUpdateRollback", json::object({{"StackName", s.stack.name}})));
+      s.stack_id = there->get("StackId");
+      s.step = Step::running;
+      interrupted_.insert(s.id);
+      return {};
+    }
     return update(s, *there);
   }
 
-  json::Value input(const State& s) const {
-    json::Value parameters = json::array();
-    for (const auto& [key, value] : s.stack.parameters) {
-      parameters.push(json::object({{"ParameterKey", key}, {"ParameterValue", value}}));
-    }
-    return json::object({{"StackName", s.stack.name},
-                         {"TemplateBody", s.stack.template_body},
-                         {"Parameters", std::move(parameters)},
-                         {"Capabilities", json::array({"CAPABILITY_NAMED_IAM"})}});
-  }
-
   Result<void> create(State& s) {
-    json::Value in = input(s);
+    json::Value in = stack_input(s.stack);
     in["OnFailure"] = "ROLLBACK";
     const json::Value out = TRY(cloudformation(s, "CreateStack", in));
     s.stack_id = out.get("StackId");
@@ -184,7 +155,7 @@ class Stacks {
 
   Result<void> update(State& s, const json::Value& there) {
     TRY(remember_events(s, there.get("StackId")));
-    auto out = cloudformation(s, "UpdateStack", input(s));
+    auto out = cloudformation(s, "UpdateStack", stack_input(s.stack));
     if (!out && out.error().message.find("No updates are to be performed") != std::string::npos) {
       keep_outputs(s, there);
       s.step = Step::done;
@@ -257,7 +228,8 @@ class Stacks {
       s.step = Step::waiting;
       return {};
     }
-    if (interrupted_.erase(s.id) != 0) {  // what went on was of another template: look again
+    if (interrupted_.erase(s.id) != 0 &&
+        status != "UPDATE_ROLLBACK_FAILED") {  // what went on was of another template: look again
       s.stack_id.clear();
       s.reason.clear();
       s.changed = true;
@@ -278,6 +250,54 @@ class Stacks {
   std::set<std::string> interrupted_;
 };
 
+// Stacks that the file does not name any more, those first that nobody takes anything from.
+Result<bool> remove_unwanted(const Architecture& a, const std::map<std::string, std::string>& accounts,
+                             const std::vector<Stack>& wanted, const Call& call, const Observer& observer) {
+  auto left = TRY(unwanted_stacks(a, accounts, wanted, call));
+  if (left.empty()) return false;
+  auto tell = [&](const std::string& account, const std::string& name, const char* state,
+                  const std::string& why) {
+    if (observer.step) observer.step(account, "stack " + name, state, why);
+  };
+  while (!left.empty()) {
+    std::vector<std::pair<std::string, std::string>> later;
+    std::string reason;
+    for (const auto& [account, name] : left) {
+      if (name.starts_with("bastide-app-")) TRY(end_deployments(a, account, name.substr(12), call, observer));
+      const auto there = TRY(describe_stack(call, account, name));
+      if (!there) continue;
+      auto out = call(account, "cloudformation", "DeleteStack", json::object({{"StackName", name}}));
+      if (!out && out.error().message.find("in use by") != std::string::npos) {
+        later.emplace_back(account, name);
+        reason = out.error().message;
+        continue;
+      }
+      if (!out) return std::move(out).error();
+      tell(account, name, "deleting", "");
+      const std::string id = there->get("StackId");
+      std::string status;
+      for (Millis p = kFirstPause;; p = std::min(p * 2, kLongestPause)) {
+        const auto now = TRY(describe_stack(call, account, id));
+        status = now ? now->get("StackStatus") : "DELETE_COMPLETE";
+        if (at_rest(status)) {
+          if (status != "DELETE_COMPLETE") {
+            tell(account, name, "failed", now->get("StackStatusReason"));
+            return error("Failed",
+                         fmt::format("{}/{}: {} {}", account, name, status, now->get("StackStatusReason")));
+          }
+          break;
+        }
+        pause(p);
+      }
+      tell(account, name, "deleted", "");
+    }
+    if (later.size() == left.size())
+      return error("Failed", later[0].first + "/" + later[0].second + ": " + reason);
+    left = std::move(later);
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<Applied> apply(
@@ -287,11 +307,12 @@ Result<Applied> apply(
   auto made = TRY(ensure_accounts(a, call, observer));
   out.accounts = std::move(made.accounts);
   if (on_accounts) on_accounts(out.accounts);
-  auto stacks = TRY(compile(a, out.accounts));
-  Stacks all(call, observer, std::move(stacks));
+  const auto wanted = TRY(compile(a, out.accounts));
+  Stacks all(call, observer, wanted);
   TRY(all.run());
   out.outputs = all.outputs();
-  out.changed = made.changed || all.changed();
+  const bool removed = TRY(remove_unwanted(a, out.accounts, wanted, call, observer));
+  out.changed = made.changed || all.changed() || removed;
   return out;
 }
 

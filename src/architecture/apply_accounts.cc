@@ -166,6 +166,28 @@ class Organisation {
 
 }  // namespace
 
+Result<std::map<std::string, std::string>> find_accounts(const Architecture& a, const Call& call) {
+  std::map<std::string, std::string> out;
+  auto there = call("management", "organizations", "DescribeOrganization", json::object());
+  if (!there && there.error().code == "AWSOrganizationsNotInUseException") return out;
+  if (!there) return std::move(there).error();
+  if (const json::Value* o = there->find("Organization"))
+    out["management"] = o->get("ManagementAccountId", o->get("MasterAccountId"));
+  const std::string front = a.name + "+", back = "@bastide.invalid";
+  json::Value in = json::object();
+  for (int page = 0; page < kMaxPages; ++page) {
+    const json::Value listed = TRY(call("management", "organizations", "ListAccounts", in));
+    for (const auto& account : listed.get_array("Accounts")) {
+      const std::string email = account.get("Email");
+      if (account.get("Status") != "ACTIVE" || !email.starts_with(front) || !email.ends_with(back)) continue;
+      out[email.substr(front.size(), email.size() - front.size() - back.size())] = account.get("Id");
+    }
+    if (!listed.has("NextToken")) break;
+    in["NextToken"] = listed.get("NextToken");
+  }
+  return out;
+}
+
 Result<MadeAccounts> ensure_accounts(const Architecture& a, const Call& call, const Observer& observer) {
   return Organisation(a, call, observer).ensure();
 }

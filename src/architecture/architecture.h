@@ -54,6 +54,11 @@ struct Architecture {
   std::vector<App> apps;
   std::string branch = "main", promote_tag = "v*", promote_branch;
   bool approval = true;
+
+  struct OwnStack {                // stacks/ACCOUNT/NAME.yaml beside the file
+    std::string account, name, text, file;
+  };
+  std::vector<OwnStack> own_stacks;
 };
 
 // `path`: the file, or its folder. Errors: "bastide.yaml:12:5: unknown key 'heatlh'; did you mean 'health'?"
@@ -66,6 +71,7 @@ struct Stack {
   std::string template_body;       // JSON or YAML, readable, deterministic
   std::map<std::string, std::string> parameters;
   std::vector<std::string> after;  // "account/name" of stacks it waits for
+  std::map<std::string, std::string> tags;
 };
 // accounts: name -> id of management, security, shared-services and every environment.
 Result<std::vector<Stack>> compile(const Architecture& a, const std::map<std::string, std::string>& accounts);
@@ -82,6 +88,7 @@ struct Observer {
   // Every change of a step: account, region, what ("stack bastide-network", "AWS::EC2::VPC Vpc"), state ("making",
   // "done", "unchanged", "failed"), and a reason where it failed.
   std::function<void(const std::string& account, const std::string& what, const std::string& state, const std::string& reason)> step;
+  std::function<void()> tick;  // while it waits: a picture may show how long things take
 };
 using Call = std::function<Result<json::Value>(const std::string& account, const std::string& service,
                                                const std::string& operation, const json::Value& input)>;

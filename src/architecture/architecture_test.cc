@@ -3,9 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <set>
 
+#include "architecture/own_stacks.h"
+#include "architecture/preview.h"
 #include "architecture/reader.h"
+#include "architecture/teardown.h"
+#include "sys/file.h"
 
 namespace bastide::architecture {
 namespace {
@@ -150,6 +156,17 @@ struct FakeAws {
                            const json::Value& in) {
     if (service == "organizations") return organizations(op, in);
     const std::string id = account + "/" + in.get("StackName");
+    if (op == "DescribeStacks" && !in.has("StackName")) {
+      json::Value list = json::array();
+      for (const auto& [key, s] : stacks) {
+        if (key.starts_with(account + "/")) list.push(s);
+      }
+      return json::object({{"Stacks", std::move(list)}});
+    }
+    if (op == "GetTemplate") return json::object({{"TemplateBody", stacks.at(id).get("Template")}});
+    if (op == "DescribeStackResources") return json::object({{"StackResources", json::array()}});
+    if (op == "ListStackResources") return json::object({{"StackResourceSummaries", json::array()}});
+    if (service != "cloudformation") return fault("NotFoundException", "nothing of the kind");
     if (op == "DescribeStacks") {
       auto it = stacks.find(id);
       if (it == stacks.end())
@@ -169,6 +186,8 @@ struct FakeAws {
       order.push_back(id);
       stacks[id] =
           json::object({{"StackId", in.get("StackName")},
+                        {"StackName", in.get("StackName")},
+                        {"Tags", *in.find("Tags")},
                         {"Template", in.get("TemplateBody")},
                         {"StackStatus", id == failing ? "ROLLBACK_COMPLETE" : "CREATE_COMPLETE"},
                         {"Outputs", json::array({json::object({{"OutputKey", "K"}, {"OutputValue", id}})})}});
@@ -183,7 +202,13 @@ struct FakeAws {
       order.push_back(id);
       return json::object({{"StackId", in.get("StackName")}});
     }
+    if (op == "ContinueUpdateRollback") {
+      order.push_back("continue " + id);
+      stacks.at(id)["StackStatus"] = "UPDATE_ROLLBACK_COMPLETE";
+      return json::object();
+    }
     if (op == "DeleteStack") {
+      order.push_back("delete " + id);
       stacks.erase(id);
       return json::object();
     }
@@ -281,6 +306,144 @@ TEST(Apply, AFailureSaysWhichResourceAndWhyAndTheNextRunMends) {
   auto mended = apply(*a, call, observer, {});
   ASSERT_TRUE(mended.ok()) << mended.error().message;
   EXPECT_TRUE(aws.stacks.count("prod/bastide-app-web"));
+}
+
+TEST(Apply, AFailedRollbackIsContinuedFirstAndAnUnwantedStackGoes) {
+  auto a = parse(kExample, "bastide.yaml");
+  FakeAws aws;
+  const Call call = [&](auto& account, auto& service, auto& op, auto& in) {
+    return aws.call(account, service, op, in);
+  };
+  a->own_stacks.push_back(
+      {"stage", "notes", "Resources: {T: {Type: 'AWS::SNS::Topic'}}\n", "stacks/stage/notes.yaml"});
+  ASSERT_TRUE(apply(*a, call, {}, {}).ok());
+  ASSERT_TRUE(aws.stacks.count("stage/notes"));
+  aws.stacks["stage/bastide-network"]["StackStatus"] = "UPDATE_ROLLBACK_FAILED";
+  a->own_stacks.clear();
+  aws.order.clear();
+  auto again = apply(*a, call, {}, {});
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(aws.order, (std::vector<std::string>{"continue stage/bastide-network", "delete stage/notes"}));
+}
+
+TEST(Preview, TellsWhatIsNewAndNothingWhereNothingChanges) {
+  auto a = parse(kExample, "bastide.yaml");
+  auto before = preview(*a, nullptr, true);
+  ASSERT_TRUE(before.ok()) << before.error().message;
+  EXPECT_FALSE(before->clean());
+  EXPECT_EQ(before->new_accounts.size(), 5u);
+  EXPECT_EQ(before->stacks[0].action, "create");
+  EXPECT_EQ(before->stacks[0].changes[0].type, "AWS::IAM::Role");
+  FakeAws aws;
+  const Call call = [&](auto& account, auto& service, auto& op, auto& in) {
+    return aws.call(account, service, op, in);
+  };
+  ASSERT_TRUE(apply(*a, call, {}, {}).ok());
+  auto after = preview(*a, &call, false);
+  ASSERT_TRUE(after.ok()) << after.error().message;
+  EXPECT_TRUE(after->clean()) << json::pretty(to_json(*after));
+  // A file without prod leaves that account alone, and says so.
+  Architecture smaller = *a;
+  smaller.environments.pop_back();
+  smaller.groups.clear();
+  smaller.people.clear();
+  for (auto& s : aws.stacks) s.second["Template"] = s.second.get("Template");
+  std::vector<std::string> asked;
+  const Call counting = [&](const std::string& account, auto& service, auto& op,
+                            auto& in) -> Result<json::Value> {
+    asked.push_back(account);
+    if (std::string(op).find("ChangeSet") != std::string::npos)
+      return json::object({{"Status", "CREATE_COMPLETE"}, {"Changes", json::array()}});
+    return aws.call(account, service, op, in);
+  };
+  auto left = preview(smaller, &counting, false);
+  ASSERT_TRUE(left.ok()) << left.error().message;
+  EXPECT_EQ(left->left_accounts, std::vector<std::string>{"prod"});
+  EXPECT_EQ(std::count(asked.begin(), asked.end(), "prod"), 0);
+}
+
+TEST(Destroy, GoesTheOtherWayRound) {
+  auto a = parse(kExample, "bastide.yaml");
+  FakeAws aws;
+  const Call call = [&](auto& account, auto& service, auto& op, auto& in) {
+    return aws.call(account, service, op, in);
+  };
+  ASSERT_TRUE(apply(*a, call, {}, {}).ok());
+  aws.stacks["stage/somebody-elses"] =
+      json::object({{"StackName", "somebody-elses"}, {"StackStatus", "CREATE_COMPLETE"}});
+  aws.order.clear();
+  auto only = destroy(*a, call, {}, {.data = false, .accounts = {"prod"}});
+  ASSERT_TRUE(only.ok()) << only.error().message;
+  const std::vector<std::string> wanted = {"delete prod/bastide-access", "delete prod/bastide-app-web",
+                                           "delete prod/bastide-platform", "delete prod/bastide-network"};
+  EXPECT_EQ(aws.order, wanted);
+  ASSERT_TRUE(destroy(*a, call, {}, {}).ok());
+  ASSERT_EQ(aws.stacks.size(), 1u) << "only what is not ours is left";
+  EXPECT_TRUE(aws.stacks.count("stage/somebody-elses"));
+  EXPECT_FALSE(destroy(*a, call, {}, {.data = false, .accounts = {"prd"}}).ok());
+}
+
+class OwnStacks : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/own-stacks-XXXXXX";
+    folder = ::mkdtemp(name);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder); }
+  void write(const std::string& file, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(folder + "/" + file).parent_path());
+    ASSERT_TRUE(sys::write_file(folder + "/" + file, text));
+  }
+  std::string why() {
+    auto own = read_own_stacks(folder, {"stage", "prod"});
+    return own ? "no error" : own.error().message.substr(own.error().message.find("stacks/"));
+  }
+  std::string folder;
+};
+
+TEST_F(OwnStacks, JoinThePlanInTheOrderOfTheirExports) {
+  write("stacks/stage/a.yaml", "Resources: {X: {Type: T, Properties: {V: !ImportValue shared-b}}}\n");
+  write("stacks/stage/b.json",
+        R"({"Resources":{"X":{"Type":"T"}},"Outputs":{"O":{"Value":"1","Export":{"Name":"shared-b"}}}})");
+  write("stacks/stage/README.md", "not a template");
+  auto own = read_own_stacks(folder, {"stage", "prod"});
+  ASSERT_TRUE(own.ok()) << own.error().message;
+  auto a = parse(kExample, "bastide.yaml");
+  a->own_stacks = *own;
+  auto stacks = compile(*a, kAccounts);
+  ASSERT_TRUE(stacks.ok()) << stacks.error().message;
+  ASSERT_GT(stacks->size(), 2u);
+  EXPECT_EQ((*stacks)[stacks->size() - 2].name, "b");
+  EXPECT_EQ(stacks->back().name, "a");
+  EXPECT_EQ(stacks->back().after.back(), "stage/b");
+  EXPECT_EQ(stacks->back().tags.at("bastide:architecture"), "shop");
+}
+
+TEST_F(OwnStacks, MistakesHaveTheirPlace) {
+  write("stacks/stge/a.yaml", "Resources: {}\n");
+  EXPECT_EQ(why(), "stacks/stge: there is no account 'stge'; did you mean 'stage'?");
+  std::filesystem::remove_all(folder + "/stacks");
+  write("stacks/prod/bastide-x.yaml", "Resources: {}\n");
+  EXPECT_EQ(why().find("stacks/prod/bastide-x.yaml: names that begin"), 0u);
+  std::filesystem::remove_all(folder + "/stacks");
+  write("stacks/prod/x.yaml", "Resources:\n  A: [1\n");
+  EXPECT_EQ(why().find("stacks/prod/x.yaml:"), 0u);
+  write("stacks/prod/x.yaml", "Parameters: {}\n");
+  EXPECT_EQ(why(), "stacks/prod/x.yaml:1:1: a template needs the section 'Resources'");
+}
+
+TEST_F(OwnStacks, ACircleIsNamed) {
+  write("stacks/stage/a.yaml",
+        "Resources: {X: {Type: T, Properties: {V: !ImportValue b}}}\nOutputs: {O: {Value: 1, Export: {Name: "
+        "a}}}\n");
+  write("stacks/stage/b.yaml",
+        "Resources: {X: {Type: T, Properties: {V: !ImportValue a}}}\nOutputs: {O: {Value: 1, Export: {Name: "
+        "b}}}\n");
+  auto a = parse(kExample, "bastide.yaml");
+  a->own_stacks = read_own_stacks(folder, {"stage"}).value();
+  auto stacks = compile(*a, kAccounts);
+  ASSERT_FALSE(stacks.ok());
+  EXPECT_EQ(stacks.error().message, "stacks import from one another in a circle: stage/a, stage/b");
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include "architecture/architecture.h"
+#include "architecture/cloud.h"
+#include "architecture/own_stacks.h"
 #include "architecture/templates.h"
 #include "yaml/yaml.h"
 
@@ -30,7 +32,7 @@ Result<std::vector<Stack>> compile(const Architecture& a,
   std::vector<Stack> out;
   auto add = [&](const std::string& account, const std::string& name, const json::Value& body,
                  std::vector<std::string> after = {}) {
-    out.push_back({account, name, yaml::print(body), {}, std::move(after)});
+    out.push_back({account, name, yaml::print(body), {}, std::move(after), {{kArchitectureTag, a.name}}});
   };
   for (const auto& name : names) add(name, "bastide-access", access_template(a, accounts, name));
   add("security", "bastide-people", people_template(a, accounts));
@@ -46,6 +48,7 @@ Result<std::vector<Stack>> compile(const Architecture& a,
       priority += 10;
     }
   }
+  TRY(add_own_stacks(a, out));
   return out;
 }
 

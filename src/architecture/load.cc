@@ -5,6 +5,7 @@
 #include <set>
 
 #include "architecture/architecture.h"
+#include "architecture/own_stacks.h"
 #include "architecture/reader.h"
 #include "base/bytes.h"
 #include "sys/file.h"
@@ -299,7 +300,12 @@ Result<Architecture> load(const std::string& path) {
   if (!file.ends_with(".yaml") && !file.ends_with(".yml"))
     file += file.ends_with('/') ? "bastide.yaml" : "/bastide.yaml";
   const std::string text = TRY(sys::read_file(file, kMaxFileBytes));
-  return parse(text, file);
+  auto a = TRY(parse(text, file));
+  std::vector<std::string> accounts = {"management", "security", "shared-services"};
+  for (const auto& e : a.environments) accounts.push_back(e.name);
+  const size_t slash = file.rfind('/');
+  a.own_stacks = TRY(read_own_stacks(slash == std::string::npos ? "." : file.substr(0, slash), accounts));
+  return a;
 }
 
 }  // namespace bastide::architecture

@@ -40,8 +40,7 @@ json::Value deploy_role(const Accounts& accounts) {
                                   "ecs:StopTask", "ecs:TagResource", "ecs:UpdateService",
                                   "ecs:DescribeServiceDeployments", "ecs:ListServiceDeployments"},
                                  "*"),
-                           allow({"elasticloadbalancing:CreateRule",
-                                  "elasticloadbalancing:DescribeRules",
+                           allow({"elasticloadbalancing:CreateRule", "elasticloadbalancing:DescribeRules",
                                   "elasticloadbalancing:DescribeTargetGroups",
                                   "elasticloadbalancing:DescribeTargetHealth"},
                                  "*"),
@@ -168,21 +167,21 @@ json::Value app_template(const Architecture& a, const App& app, const std::strin
                                                            {"Value", "10"}})})}}))},
        // The rule that forwards to the tasks comes with the first release, before this one.
        {"NotYet",
-        resource("AWS::ElasticLoadBalancingV2::ListenerRule",
-                 json::object(
-                     {{"ListenerArn", import_of("listener")},
-                      {"Priority", 1000 + priority},
-                      {"Conditions", json::array({json::object(
-                                         {{"Field", "host-header"},
-                                          {"HostHeaderConfig",
-                                           json::object({{"Values", json::array({ref("HostName")})}})}})})},
-                      {"Actions",
-                       json::array({json::object(
-                           {{"Type", "fixed-response"},
-                            {"FixedResponseConfig",
-                             json::object({{"StatusCode", "503"},
-                                           {"ContentType", "text/plain"},
-                                           {"MessageBody", first_message(a, environment)}})}})})}}))}});
+        resource(
+            "AWS::ElasticLoadBalancingV2::ListenerRule",
+            json::object(
+                {{"ListenerArn", import_of("listener")},
+                 {"Priority", 1000 + priority},
+                 {"Conditions",
+                  json::array({json::object(
+                      {{"Field", "host-header"},
+                       {"HostHeaderConfig", json::object({{"Values", json::array({ref("HostName")})}})}})})},
+                 {"Actions", json::array({json::object(
+                                 {{"Type", "fixed-response"},
+                                  {"FixedResponseConfig",
+                                   json::object({{"StatusCode", "503"},
+                                                 {"ContentType", "text/plain"},
+                                                 {"MessageBody", first_message(a, environment)}})}})})}}))}});
   json::Value outputs = json::object({{"TaskRoleArn", output(att("TaskRole", "Arn"))},
                                       {"LogGroup", output(ref("Logs"))},
                                       {"TargetGroupArn", output(ref("Targets"))},

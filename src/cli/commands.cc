@@ -3,7 +3,9 @@
 namespace bastide::cli {
 
 std::vector<Command> client_commands() {
-  return {up_command(),        status_command(),          logs_command(),       approve_command(),
+  return {up_command(),        plan_command(),            drift_command(),      destroy_command(),
+          synth_command(),     stack_rollback_command(),  stack_recover_command(),
+          status_command(),          logs_command(),       approve_command(),
           reject_command(),    promote_command(),         rollback_command(),   release_list_command(),
           pipeline_list_command(), pipeline_run_command(), secrets_encrypt_command(), secrets_decrypt_command(), image_import_command(),
           aws_command(),       auth_export_command(),     git_credential_command(), services_command(), down_command()};

@@ -6,6 +6,12 @@
 namespace bastide::cli {
 
 Command up_command();
+Command plan_command();
+Command drift_command();
+Command destroy_command();
+Command synth_command();
+Command stack_rollback_command();
+Command stack_recover_command();
 Command down_command();
 Command status_command();
 Command logs_command();

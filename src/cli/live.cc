@@ -16,6 +16,7 @@ std::string mark(const std::string& state) {
   if (state == "done") return green("+");
   if (state == "unchanged") return dim("=");
   if (state == "failed") return red("x");
+  if (state == "deleted") return green("-");
   return yellow(".");
 }
 
@@ -44,7 +45,18 @@ void LiveTree::step(const std::string& account, const std::string& what, const s
   }
 }
 
+void LiveTree::tick() {
+  if (!terminal_ || Clock::system().steady() < drawn_ + 500) return;
+  for (auto& [account, items] : accounts_) {
+    for (Item& i : items) {
+      if (i.state == "making" || i.state == "deleting") i.took = Clock::system().steady() - i.since;
+    }
+  }
+  draw();
+}
+
 void LiveTree::draw() {
+  drawn_ = Clock::system().steady();
   winsize size{};
   const size_t rows = ::ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_row > 4 ? size.ws_row - 2u : 40u;
   std::vector<std::string> lines;

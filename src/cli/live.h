@@ -13,6 +13,7 @@ class LiveTree {
  public:
   explicit LiveTree(std::string region);
   void step(const std::string& account, const std::string& what, const std::string& state, const std::string& reason);
+  void tick();    // how long things take, while nothing changes
   void finish();  // leaves the last picture standing
   bool changed() const { return changed_; }
 
@@ -28,6 +29,7 @@ class LiveTree {
   bool changed_ = false;
   std::vector<std::pair<std::string, std::vector<Item>>> accounts_;
   size_t lines_drawn_ = 0;
+  Millis drawn_ = 0;
 };
 
 }  // namespace bastide::cli

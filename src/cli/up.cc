@@ -15,6 +15,7 @@
 #include "cli/follow.h"
 #include "cli/live.h"
 #include "cli/table.h"
+#include "cli/target.h"
 #include "cli/work_repository.h"
 #include "secrets/text.h"
 #include "sys/file.h"
@@ -23,22 +24,7 @@
 namespace bastide::cli {
 namespace {
 
-constexpr const char* kAdminRole = "OrganizationAccountAccessRole";
 constexpr const char* kPerson = "admin";
-
-// Profiles of the operator into each account: how `up` itself works.
-std::string setup_profile(const std::string& account) { return "up-" + account; }
-
-Result<void> save_setup_profiles(Context& context, const std::map<std::string, std::string>& accounts) {
-  auto profiles = TRY(context.profiles());
-  for (const auto& [name, id] : accounts) {
-    if (name == "management") continue;
-    const Profile wanted{setup_profile(name), id, "arn:aws:iam::" + id + ":role/" + kAdminRole, "operator", {}};
-    std::erase_if(profiles, [&](const Profile& p) { return p.name == wanted.name; });
-    profiles.push_back(wanted);
-  }
-  return context.save_profiles(profiles);
-}
 
 // The person `admin`: a password told once, and the keys that the command line signs with.
 Result<std::string> make_admin(Context& context, const std::string& security) {
@@ -151,6 +137,7 @@ Result<int> run_up(Context& context, const Arguments& a) {
   const Millis start = Clock::system().steady();
   const std::string path = a.get("FOLDER");
   const auto architecture = TRY(architecture::load(path));
+  const auto lock = TRY(ChangeLock::take(context.home(), "up"));
   std::vector<std::string> serve_options;
   for (const char* option : {"--port", "--edge-address", "--https-port", "--http-port", "--tier"}) {
     if (!a.get(option).empty()) serve_options.insert(serve_options.end(), {option, a.get(option)});
@@ -160,16 +147,14 @@ Result<int> run_up(Context& context, const Arguments& a) {
   std::printf("%s %s on %s\n\n", bold("Bastide").c_str(), started.now ? "started" : "runs", context.home().c_str());
 
   LiveTree tree(architecture.region);
-  const auto call = [&](const std::string& account, const std::string& service, const std::string& operation, const json::Value& input) {
-    return context.call(account == "management" ? "operator" : setup_profile(account), service, operation, input);
-  };
+  const auto call = architecture_call(context);
   Error late;
   const auto on_accounts = [&](const std::map<std::string, std::string>& accounts) {
     if (auto saved = save_setup_profiles(context, accounts); !saved) late = saved.error();
   };
   const architecture::Observer observer{[&](const std::string& account, const std::string& what, const std::string& state, const std::string& reason) {
     tree.step(account, what, state, reason);
-  }};
+  }, [&] { tree.tick(); }};
   const auto outcome = architecture::apply(architecture, call, observer, on_accounts);
   tree.finish();
   if (!late.message.empty()) return late;

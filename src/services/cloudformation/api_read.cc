@@ -60,7 +60,7 @@ std::string capabilities_reason(const cfn::Template& t) {
 
 }  // namespace
 
-m::Stack Cloudformation::shown(const cfn::Stack& s, const cfn::Template* t) const {
+Result<m::Stack> Cloudformation::shown(const cfn::Stack& s, const cfn::Template* t) {
   m::Stack out;
   out.stack_id = s.arn();
   out.stack_name = s.name;
@@ -77,8 +77,10 @@ m::Stack Cloudformation::shown(const cfn::Stack& s, const cfn::Template* t) cons
   if (!s.capabilities.empty()) out.capabilities = s.capabilities;
   out.role_arn = some(s.role_arn);
   out.enable_termination_protection = s.termination_protection;
+  const auto drift = TRY(drift_.last(s));
   out.drift_information =
-      m::StackDriftInformation{.stack_drift_status = "NOT_CHECKED", .last_check_timestamp = {}};
+      m::StackDriftInformation{.stack_drift_status = drift ? drift->stack_status : "NOT_CHECKED",
+                               .last_check_timestamp = at<Millis>(drift ? drift->checked : 0)};
   out.tags.emplace();
   for (const auto& tag : s.tags.array()) out.tags->push_back({tag.get("Key"), tag.get("Value")});
   if (!s.parameters.empty()) {
@@ -126,7 +128,8 @@ Result<op::DescribeStacks::Response> Cloudformation::describe_stacks(Call& call,
       const auto version = TRY(records_.version(s, "current"));
       if (version) t = TRY(parsed(version->text));
     }
-    out.stacks->push_back(shown(s, t.get()));
+    auto one = TRY(shown(s, t.get()));
+    out.stacks->push_back(std::move(one));
   }
   return out;
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "services/cloudformation/service.h"
+#include "services/cloudformation/stack_policy.h"
 
 namespace bastide::services {
 
@@ -27,7 +28,7 @@ Error cannot(const cfn::Stack& s, const char* what) {
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
 Result<op::CreateStack::Response> Cloudformation::create_stack(Call& call,
                                                                const op::CreateStack::Request& in) {
-  if (in.stack_policy_body || in.stack_policy_url) return validation("Stack policies are not supported");
+  if (in.stack_policy_url) return validation("StackPolicyURL is not supported; give StackPolicyBody");
   if (in.disable_rollback && in.on_failure)
     return validation("You can specify either DisableRollback or OnFailure, but not both.");
   op::CreateStack::Response out;
@@ -47,6 +48,7 @@ Result<op::CreateStack::Response> Cloudformation::create_stack(Call& call,
   stack.client_token = in.client_request_token.value_or("");
   stack.parameters = p.version.parameters;
   stack.tags = p.version.tags;
+  if (in.stack_policy_body) stack.policy = TRY(cfn::parse_stack_policy(*in.stack_policy_body));
   TRY(records_.db().write([&, this](store::Writer& w) -> Result<void> {
     const auto again = TRY(records_.find(w, call.account, call.region, in.stack_name));
     if (again)
@@ -61,10 +63,8 @@ Result<op::CreateStack::Response> Cloudformation::create_stack(Call& call,
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStack.html
 Result<op::UpdateStack::Response> Cloudformation::update_stack(Call& call,
                                                                const op::UpdateStack::Request& in) {
-  if (in.stack_policy_body || in.stack_policy_url || in.stack_policy_during_update_body ||
-      in.stack_policy_during_update_url) {
-    return validation("Stack policies are not supported");
-  }
+  if (in.stack_policy_url || in.stack_policy_during_update_url)
+    return validation("StackPolicyURL is not supported; give StackPolicyBody");
   op::UpdateStack::Response out;
   cfn::Stack stack = TRY(need(call, in.stack_name));
   out.stack_id = stack.arn();
@@ -79,6 +79,10 @@ Result<op::UpdateStack::Response> Cloudformation::update_stack(Call& call,
   stack.keep_failed_update = in.disable_rollback.value_or(false);
   stack.client_token = in.client_request_token.value_or("");
   stack.updated = clock_.wall();
+  if (in.stack_policy_body) stack.policy = TRY(cfn::parse_stack_policy(*in.stack_policy_body));
+  stack.update_policy = nullptr;
+  if (in.stack_policy_during_update_body)
+    stack.update_policy = TRY(cfn::parse_stack_policy(*in.stack_policy_during_update_body));
   TRY(records_.db().write([&, this](store::Writer& w) -> Result<void> {
     const auto now = TRY(records_.find(w, call.account, call.region, stack.arn()));
     if (!now || !updatable(now->status)) return cannot(now ? *now : stack, "updated");

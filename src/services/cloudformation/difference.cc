@@ -121,17 +121,26 @@ Result<Difference> difference(const Side& before, const Side& after,
     if (c.replacement == "True") replaced.insert(logical);
     modifications[logical] = std::move(c);
   }
-  for (const auto& [logical, shape] : is) {
-    if (was.count(logical) == 0) continue;
-    auto it = modifications.find(logical);
-    Change c;
-    if (it != modifications.end()) c = it->second;
-    c.action = "Modify";
-    c.logical = logical;
-    c.type = shape.decl->type;
-    if (c.replacement.empty()) c.replacement = "False";
-    if (follow_replaced(shape, replaced, c) || it != modifications.end())
+  // What is replaced takes along what takes something from it, and so on.
+  std::set<std::string> seen;
+  while (seen.size() != replaced.size()) {
+    std::set<std::string> fresh;
+    for (const auto& name : replaced) {
+      if (seen.insert(name).second) fresh.insert(name);
+    }
+    for (const auto& [logical, shape] : is) {
+      if (was.count(logical) == 0) continue;
+      auto it = modifications.find(logical);
+      Change c;
+      if (it != modifications.end()) c = it->second;
+      c.action = "Modify";
+      c.logical = logical;
+      c.type = shape.decl->type;
+      if (c.replacement.empty()) c.replacement = "False";
+      if (!follow_replaced(shape, fresh, c)) continue;
+      if (c.replacement != "False") replaced.insert(logical);
       modifications[logical] = std::move(c);
+    }
   }
   for (auto& [logical, c] : modifications) {
     c.physical = physical_of(rows, logical);

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "net/loop.h"
+#include "services/cloudformation/stack_policy.h"
 #include "services/cloudformation/types.h"
 
 namespace bastide::services::cfn {
@@ -210,8 +211,13 @@ Result<void> Execution::deploy(const Template& t, Scope scope, Purpose purpose) 
     by_name[one.decl->logical] = &one;
     nodes.push_back({one.decl->logical, one.after});
   }
-  run_graph(std::move(nodes),
-            [&](const std::string& logical) { return !stop_ && deploy_one(*by_name.at(logical)); });
+  for (auto& [logical, row] : rows_) {
+    if (by_name.count(logical) == 0 && row.made() && !permitted(row, "Update:Delete")) break;
+  }
+  run_graph(std::move(nodes), [&](const std::string& logical) {
+    if (purpose_ == Purpose::update) cancel_if_asked();
+    return !stop_ && deploy_one(*by_name.at(logical));
+  });
   if (broken_) return *broken_;
   return {};
 }
@@ -255,7 +261,9 @@ bool Execution::deploy_one(const Wanted& wanted) {
   }
   bool replace = row.type != decl.type || handler->apply == nullptr;
   for (const auto& property : changed) replace = replace || needs_replacement(decl.type, property);
+  if (!replace && !permitted(row, "Update:Modify")) return false;
   if (!replace) return update(row, *handler, std::move(*properties));
+  if (!permitted(row, "Update:Replace")) return false;
   const std::string named = handler->name_property;
   if (row.type == decl.type && !named.empty() && !properties->get(named).empty() && !row.pending &&
       !differs(row.properties, *properties, named.c_str())) {
@@ -266,6 +274,17 @@ bool Execution::deploy_one(const Wanted& wanted) {
                                properties->get(named))));
   }
   return create(row, *handler, decl, std::move(*properties), true);
+}
+
+// The stack's policy counts in updates, not in what rolls them back.
+bool Execution::permitted(ResourceRow& row, const char* action) {
+  if (purpose_ != Purpose::update) return true;
+  const json::Value& policy = stack_.update_policy.is_null() ? stack_.policy : stack_.update_policy;
+  const std::string why = denied_by(policy, action, row.logical, row.type);
+  if (!why.empty())
+    fail(row, std::string_view(action) == "Update:Delete" ? "DELETE_FAILED" : "UPDATE_FAILED",
+         validation(why));
+  return why.empty();
 }
 
 // The resource that this update replaced still stands: it takes its place again.

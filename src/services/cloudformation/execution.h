@@ -34,6 +34,7 @@ class Execution {
  private:
   bool deploy_one(const Wanted& wanted);
   void cancel_if_asked();
+  bool permitted(ResourceRow& row, const char* action);  // by the stack's policy; else it has failed
   bool create(ResourceRow& row, const Handler& handler, const ResourceDecl& decl, json::Value properties,
               bool replacing);
   bool update(ResourceRow& row, const Handler& handler, json::Value properties);

@@ -41,6 +41,8 @@ const Handlers& all_handlers() {
     add_ssm(h);
     add_secretsmanager(h);
     add_organizations(h);
+    read_iam(h);
+    read_network(h);
     return h;
   }();
   return all;

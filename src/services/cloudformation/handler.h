@@ -61,6 +61,9 @@ struct Handler {
                                     const json::Value& properties) = nullptr;
   // What an interrupted attempt has made; an empty text where it made nothing.
   Result<std::string> (*find)(const Context&, const json::Value& properties) = nullptr;
+  // The properties that stand, for drift; nothing: the type's drift is not checked. Missing: it is deleted.
+  Result<json::Value> (*read)(const Context&, const std::string& physical,
+                              const json::Value& properties) = nullptr;
 };
 
 using Handlers = std::map<std::string, Handler>;
@@ -78,6 +81,8 @@ void add_ec2_groups(Handlers&);
 void add_ssm(Handlers&);
 void add_secretsmanager(Handlers&);
 void add_organizations(Handlers&);
+void read_iam(Handlers&);  // after those that make them
+void read_network(Handlers&);
 
 // ---- what handlers share
 

@@ -135,7 +135,8 @@ Value group_health(const Value& p) {
 
 Result<Made> make_group(const Context& c, const Value& p) {
   Value in = group_health(p);
-  const Value fixed = pick(p, {"IpAddressType", "Port", "Protocol", "ProtocolVersion", "TargetType", "VpcId"});
+  const Value fixed =
+      pick(p, {"IpAddressType", "Port", "Protocol", "ProtocolVersion", "TargetType", "VpcId"});
   for (const auto& [key, v] : fixed.object()) in[key] = v;
   in["Name"] = c.name(p, "Name", 32);
   with_tags(c, p, in);

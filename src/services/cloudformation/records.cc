@@ -43,6 +43,27 @@ std::vector<std::pair<std::string, std::string>> pairs(const json::Value& body, 
   return out;
 }
 
+json::Value leftover_json(const Leftover& l) {
+  return json::object({{"physical", l.physical},
+                       {"type", l.type},
+                       {"policy", l.policy},
+                       {"operation", l.operation},
+                       {"properties", l.properties},
+                       {"attributes", l.attributes}});
+}
+
+json::Value member(const json::Value& v, const char* key) {
+  const json::Value* found = v.find(key);
+  return found == nullptr ? json::Value() : *found;
+}
+
+std::string export_id(const std::string& name) { return hex(sha256(name)); }
+std::string import_key(const std::string& account, const std::string& region, const std::string& name) {
+  return account + "/" + region + "/" + name;
+}
+
+}  // namespace
+
 json::Value principal_json(const aws::Principal& p) {
   json::Value sessions = json::array();
   for (const auto& policy : p.session_policies) sessions.push(policy.source());
@@ -85,27 +106,6 @@ aws::Principal principal_of(const json::Value& v) {
   p.expires_at = v.get_int("expires_at");
   return p;
 }
-
-json::Value leftover_json(const Leftover& l) {
-  return json::object({{"physical", l.physical},
-                       {"type", l.type},
-                       {"policy", l.policy},
-                       {"operation", l.operation},
-                       {"properties", l.properties},
-                       {"attributes", l.attributes}});
-}
-
-json::Value member(const json::Value& v, const char* key) {
-  const json::Value* found = v.find(key);
-  return found == nullptr ? json::Value() : *found;
-}
-
-std::string export_id(const std::string& name) { return hex(sha256(name)); }
-std::string import_key(const std::string& account, const std::string& region, const std::string& name) {
-  return account + "/" + region + "/" + name;
-}
-
-}  // namespace
 
 std::string new_uuid() {
   std::string b = random_bytes(16);
@@ -186,6 +186,8 @@ Result<void> Records::put(store::Writer& w, const Stack& s) {
                                    {"client_token", s.client_token},
                                    {"change_set_id", s.change_set_id},
                                    {"tags", s.tags},
+                                   {"policy", s.policy},
+                                   {"update_policy", s.update_policy},
                                    {"private", seal(secret, s.arn())}});
   std::vector<store::Index> indexes;
   if (!s.gone()) {
@@ -216,6 +218,8 @@ Result<Stack> Records::stack_of(const store::Resource& r) {
   s.on_failure = b.get("on_failure", "ROLLBACK");
   s.keep_failed_update = b.get_bool("keep_failed_update");
   s.timeout_minutes = b.get_int("timeout_minutes");
+  s.policy = member(b, "policy");
+  s.update_policy = member(b, "update_policy");
   s.termination_protection = b.get_bool("termination_protection");
   s.operation = b.get("operation");
   s.client_token = b.get("client_token");
@@ -370,7 +374,8 @@ Result<void> Records::event(store::Writer& w, const Stack& s, const std::string&
                              {"status", status},
                              {"reason", reason},
                              {"at", at},
-                             {"token", s.client_token}}));
+                             {"token", s.client_token},
+                             {"operation", s.operation}}));
 }
 
 Result<void> Records::event(store::Writer& w, const Stack& s, Millis at) {
@@ -384,7 +389,7 @@ Result<std::vector<Event>> Records::events(const Stack& s) {
     for (const auto& row : rows) {
       const json::Value& b = row.body;
       out.push_back({b.get("id"), b.get("logical"), b.get("physical"), b.get("type"), b.get("status"),
-                     b.get("reason"), b.get("token"), b.get_int("at")});
+                     b.get("reason"), b.get("token"), b.get("operation"), b.get_int("at")});
     }
     return {};
   }));

@@ -47,6 +47,8 @@ struct Stack {
   std::vector<Output> outputs;                    // sealed
   std::map<std::string, std::string> parameters;  // sealed
   json::Value tags = json::array();
+  json::Value policy;         // the stack policy; null: everything may change
+  json::Value update_policy;  // of the update that runs; null: `policy` counts
 
   std::string id() const { return name + "/" + uuid; }
   std::string arn() const;
@@ -88,7 +90,7 @@ struct ResourceRow {
 };
 
 struct Event {
-  std::string id, logical, physical, type, status, reason, token;
+  std::string id, logical, physical, type, status, reason, token, operation;
   Millis at = 0;
 };
 
@@ -143,6 +145,8 @@ class Records {
   store::Keyring& keyring_;
 };
 
+json::Value principal_json(const aws::Principal& p);
+aws::Principal principal_of(const json::Value& v);
 std::string new_uuid();
 json::Value text_map(const std::map<std::string, std::string>& map);
 std::map<std::string, std::string> text_map(const json::Value& object);

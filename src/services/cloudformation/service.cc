@@ -46,9 +46,22 @@ aws::Rule<Op> stack_rule(const char* action, std::string (*name)(const typename 
 
 Cloudformation::Cloudformation(store::Database& db, store::Keyring& keyring, aws::LocalClient& client,
                                Clock& clock)
-    : records_(db, keyring), engine_(records_, client, clock), clock_(clock) {}
+    : records_(db, keyring),
+      engine_(records_, client, clock),
+      drift_(records_, client, clock),
+      clock_(clock) {}
 
-void Cloudformation::start() { engine_.start(); }
+void Cloudformation::start() {
+  engine_.start();
+  records_.db().run_jobs(cfn::kDriftJob, [this](store::Job& job) -> Result<std::optional<Millis>> {
+    const size_t a = job.key.find('/'), b = job.key.find('/', a + 1);
+    if (a == std::string::npos || b == std::string::npos) return std::optional<Millis>();
+    const auto stack =
+        TRY(records_.stack(job.key.substr(0, a), job.key.substr(a + 1, b - a - 1), job.key.substr(b + 1)));
+    if (stack) TRY(drift_.run(*stack));
+    return std::optional<Millis>();
+  });
+}
 
 void Cloudformation::offer(aws::Registry& r) {
   using C = Cloudformation;
@@ -100,6 +113,26 @@ void Cloudformation::offer(aws::Registry& r) {
   r.add<op::UpdateTerminationProtection>(
       this, &C::update_termination_protection,
       stack_rule<op::UpdateTerminationProtection>("cloudformation:UpdateTerminationProtection", named));
+  r.add<op::DescribeStackResourceDrifts>(
+      this, &C::describe_stack_resource_drifts,
+      stack_rule<op::DescribeStackResourceDrifts>("cloudformation:DescribeStackResourceDrifts", named));
+  r.add<op::DetectStackDrift>(this, &C::detect_stack_drift,
+                              stack_rule<op::DetectStackDrift>("cloudformation:DetectStackDrift", named));
+  r.add<op::DetectStackResourceDrift>(
+      this, &C::detect_stack_resource_drift,
+      stack_rule<op::DetectStackResourceDrift>("cloudformation:DetectStackResourceDrift", named));
+  r.add<op::SetStackPolicy>(this, &C::set_stack_policy,
+                            stack_rule<op::SetStackPolicy>("cloudformation:SetStackPolicy", named));
+  r.add<op::GetStackPolicy>(this, &C::get_stack_policy,
+                            stack_rule<op::GetStackPolicy>("cloudformation:GetStackPolicy", named));
+  r.add<op::DescribeEvents>(this, &C::describe_events,
+                            stack_rule<op::DescribeEvents>("cloudformation:DescribeEvents", maybe));
+  r.add<op::DescribeStackDriftDetectionStatus>(this, &C::describe_stack_drift_detection_status,
+                                               {"cloudformation:DescribeStackDriftDetectionStatus", {}});
+  r.add<op::ListTypes>(this, &C::list_types, {"cloudformation:ListTypes", {}});
+  r.add<op::DescribeType>(this, &C::describe_type, {"cloudformation:DescribeType", {}});
+  r.add<op::DescribeAccountLimits>(this, &C::describe_account_limits,
+                                   {"cloudformation:DescribeAccountLimits", {}});
   r.add<op::ListStacks>(this, &C::list_stacks, {"cloudformation:ListStacks", {}});
   r.add<op::ListExports>(this, &C::list_exports, {"cloudformation:ListExports", {}});
   r.add<op::ListImports>(this, &C::list_imports, {"cloudformation:ListImports", {}});

@@ -7,6 +7,7 @@
 #include "aws/service.h"
 #include "gen/cloudformation.h"
 #include "services/cloudformation/difference.h"
+#include "services/cloudformation/drift_detection.h"
 #include "services/cloudformation/engine.h"
 #include "services/cloudformation/parameters.h"
 #include "services/cloudformation/records.h"
@@ -49,6 +50,16 @@ class Cloudformation {
   BASTIDE_CFN_OPERATION(update_stack, UpdateStack);
   BASTIDE_CFN_OPERATION(update_termination_protection, UpdateTerminationProtection);
   BASTIDE_CFN_OPERATION(validate_template, ValidateTemplate);
+  BASTIDE_CFN_OPERATION(describe_account_limits, DescribeAccountLimits);
+  BASTIDE_CFN_OPERATION(describe_events, DescribeEvents);
+  BASTIDE_CFN_OPERATION(describe_stack_drift_detection_status, DescribeStackDriftDetectionStatus);
+  BASTIDE_CFN_OPERATION(describe_stack_resource_drifts, DescribeStackResourceDrifts);
+  BASTIDE_CFN_OPERATION(describe_type, DescribeType);
+  BASTIDE_CFN_OPERATION(detect_stack_drift, DetectStackDrift);
+  BASTIDE_CFN_OPERATION(detect_stack_resource_drift, DetectStackResourceDrift);
+  BASTIDE_CFN_OPERATION(get_stack_policy, GetStackPolicy);
+  BASTIDE_CFN_OPERATION(list_types, ListTypes);
+  BASTIDE_CFN_OPERATION(set_stack_policy, SetStackPolicy);
 #undef BASTIDE_CFN_OPERATION
 
   // What create, update and change sets are given alike.
@@ -81,10 +92,11 @@ class Cloudformation {
   Result<void> begin(store::Writer& w, cfn::Stack& stack, std::string status, std::string reason);
   Result<std::optional<store::Resource>> find_change_set(const Call& call, const std::string& name,
                                                          const std::optional<std::string>& stack);
-  model::cloudformation::Stack shown(const cfn::Stack& stack, const cfn::Template* t) const;
+  Result<model::cloudformation::Stack> shown(const cfn::Stack& stack, const cfn::Template* t);
 
   cfn::Records records_;
   cfn::Engine engine_;
+  cfn::DriftDetection drift_;
   Clock& clock_;
 };
 

@@ -238,6 +238,66 @@ bool needs_replacement(const std::string& type, const std::string& property) {
   return false;
 }
 
+std::vector<std::string> unreadable_properties(const std::string& type) {
+  std::vector<std::string> out;
+  const json::Value* schema = schemas().find(type);
+  if (schema == nullptr) return out;
+  for (const auto& name : schema->get_array("unreadable")) out.push_back(name.string());
+  if (type == "AWS::IAM::User") out.emplace_back("LoginProfile");
+  return out;
+}
+
+std::string type_arn(const std::string& type) {
+  return "arn:aws:cloudformation:us-east-1::type/resource/" + replace_all(type, "::", "-");
+}
+
+bool mutable_type(const std::string& type) {
+  const json::Value* schema = schemas().find(type);
+  return schema != nullptr && schema->get_object("properties").size() > schema->get_array("replace").size();
+}
+
+namespace {
+
+// References of the pruned schema, as JSON Schema writes them.
+json::Value standard(const json::Value& v) {
+  if (v.is_array()) {
+    json::Value out = json::array();
+    for (const auto& one : v.array()) out.push(standard(one));
+    return out;
+  }
+  if (!v.is_object()) return v;
+  json::Value out = json::object();
+  for (const auto& [key, value] : v.object()) {
+    if (key == "ref" && value.is_string()) {
+      out["$ref"] = "#/definitions/" + value.string();
+    } else {
+      out[key] = standard(value);
+    }
+  }
+  return out;
+}
+
+json::Value pointers(const json::Value& schema, const char* list) {
+  json::Value out = json::array();
+  for (const auto& name : schema.get_array(list)) out.push("/properties/" + name.string());
+  return out;
+}
+
+}  // namespace
+
+std::string type_schema(const std::string& type) {
+  const json::Value* schema = schemas().find(type);
+  if (schema == nullptr) return "{}";
+  json::Value out = json::object({{"typeName", type}, {"additionalProperties", false}});
+  for (const char* key : {"properties", "required", "definitions"}) {
+    if (const json::Value* v = schema->find(key)) out[key] = standard(*v);
+  }
+  out["createOnlyProperties"] = pointers(*schema, "replace");
+  out["readOnlyProperties"] = pointers(*schema, "attributes");
+  out["writeOnlyProperties"] = pointers(*schema, "unreadable");
+  return json::print(out);
+}
+
 std::string tags_kind(const std::string& type) {
   const json::Value* schema = schemas().find(type);
   const json::Value* properties = schema == nullptr ? nullptr : schema->find("properties");

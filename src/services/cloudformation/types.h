@@ -32,6 +32,14 @@ Result<json::Value> coerce_properties(const std::string& type, const std::string
 std::vector<std::string> changed_properties(const json::Value& before, const json::Value& after);
 bool needs_replacement(const std::string& type, const std::string& property);
 
+// What its service does not give back: passwords, texts of secrets.
+std::vector<std::string> unreadable_properties(const std::string& type);
+
+// As the registry tells of a type.
+std::string type_arn(const std::string& type);
+std::string type_schema(const std::string& type);  // JSON
+bool mutable_type(const std::string& type);        // some property changes in place
+
 // How the type holds tags: "array" of {Key, Value}, "object", or empty: not at all.
 std::string tags_kind(const std::string& type);
 
