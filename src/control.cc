@@ -6,6 +6,7 @@
 
 #include <map>
 
+#include "access/service.h"
 #include "aws/front.h"
 #include "base/bytes.h"
 #include "base/log.h"
@@ -35,6 +36,7 @@
 #include "services/secretsmanager/secretsmanager.h"
 #include "services/ssm/ssm.h"
 #include "services/sts/sts.h"
+#include "services/sts/web_keys.h"
 #include "store/blobs.h"
 #include "store/database.h"
 #include "store/keyring.h"
@@ -90,7 +92,9 @@ class Control {
   services::Iam iam_;
   services::Organizations organizations_;
   services::Sts sts_;
+  services::WebKeys web_keys_;
   aws::Front front_;
+  access::Access access_;
   services::Kms kms_;
   services::Ssm ssm_;
   services::SecretsManager secrets_;
@@ -140,7 +144,9 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
       iam_(*db_, *keyring_, clock_),
       organizations_(*db_, clock_, iam_),
       sts_(*keyring_, clock_, iam_, iam_, &organizations_),
+      web_keys_(options_.home + "/oidc.json", clock_),
       front_(registry_, sts_, iam_, *audit_, clock_, {.local_endpoint = fmt::format("http://127.0.0.1:{}", options_.api_port)}),
+      access_({*db_, front_.local(), iam_, iam_, sts_, sts_, iam_, clock_, options_.home + "/audit", [this] { return management_; }}),
       kms_(*db_, *keyring_, clock_),
       ssm_(*db_, *keyring_, front_.local()),
       secrets_(*db_, *keyring_, front_.local(), clock_),
@@ -179,6 +185,9 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
 }
 
 void Control::offer() {
+  sts_.use_web_identities(iam_, web_keys_);
+  sts_.use_grants(access_);
+  access_.offer(registry_);
   iam_.offer(registry_);
   organizations_.offer(registry_);
   sts_.offer(registry_);
@@ -222,6 +231,7 @@ void Control::start() {
   runner_.start();
   networks_.start();
   edge_.start();
+  access_.start();
   kms_.start();
   secrets_.start();
   if (const auto started = ecr_.start(); !started) log::error("ecr: {}", started.error().message);

@@ -15,7 +15,9 @@ json::Value self_management() {
                         "iam:ResyncMFADevice", "iam:DeactivateMFADevice", "iam:ListGroupsForUser"},
                        me),
                  allow({"iam:CreateVirtualMFADevice", "iam:DeleteVirtualMFADevice"},
-                       sub("arn:aws:iam::${AWS::AccountId}:mfa/*"))});
+                       sub("arn:aws:iam::${AWS::AccountId}:mfa/${!aws:username}")),
+                 // What `bastide auth` asks of the sign-in service; somebody else decides over each request.
+                 allow({"bastide:ListAssumableRoles", "bastide:CreateAccessRequest", "bastide:ListAccessRequests"}, "*")});
 }
 
 json::Value role(const std::string& name, const std::string& trusted, const std::string& policy_name,

@@ -6,6 +6,7 @@
 
 #include <chrono>
 
+#include "aws/sign_in.h"
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "base/json.h"
@@ -58,6 +59,7 @@ std::string line_of(const AuditEvent& event, const std::string& previous) {
   member(out, "principalKind", kind_name(call.principal.kind));
   member(out, "principal", call.principal.arn);
   member(out, "principalId", call.principal.id);
+  member(out, "assumedBy", session_tag(call.principal, kAssumedByTag));
   member(out, "accessKeyId", call.principal.access_key_id);
   member(out, "sourceIp", call.source_ip);
   member(out, "userAgent", std::string_view(call.user_agent).substr(0, 256));

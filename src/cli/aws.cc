@@ -1,5 +1,4 @@
-// aws: the user's own AWS CLI, pointed here. auth export: credentials for `credential_process`. git-credential: git's
-// credential helper, as CodeCommit's.
+// aws: the user's own AWS CLI, pointed here. git-credential: git's credential helper, as CodeCommit's.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -43,24 +42,6 @@ Result<int> run_aws(Context& context, const Arguments& a) {
   return error("the AWS CLI is not installed; 'apt-get install awscli' brings it");
 }
 
-// https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
-Result<int> run_export(Context& context, const Arguments& a) {
-  const auto c = TRY(context.credentials(a.get("PROFILE")));
-  const std::string format = a.get("--format");
-  const std::string expires = c.expires_at ? iso8601(c.expires_at) : "";
-  if (format == "env") {
-    std::printf("export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n", c.access_key_id.c_str(), c.secret_access_key.c_str());
-    if (!c.session_token.empty()) std::printf("export AWS_SESSION_TOKEN=%s\n", c.session_token.c_str());
-    return 0;
-  }
-  if (format != "json") return error("Invalid", "--format is json or env, not '" + format + "'");
-  json::Value v = json::object({{"Version", 1}, {"AccessKeyId", c.access_key_id}, {"SecretAccessKey", c.secret_access_key}});
-  if (!c.session_token.empty()) v["SessionToken"] = c.session_token;
-  if (!expires.empty()) v["Expiration"] = expires;
-  std::printf("%s\n", json::print(v).c_str());
-  return 0;
-}
-
 // https://git-scm.com/docs/gitcredentials#_custom_helpers
 Result<int> run_git_credential(Context& context, const Arguments& a) {
   if (a.get("ACTION") != "get") return 0;  // nothing is stored, so there is nothing to erase
@@ -82,10 +63,6 @@ Result<int> run_git_credential(Context& context, const Arguments& a) {
 Command aws_command() {
   return {"aws", "Runs your own AWS CLI against Bastide; --profile chooses the account", "bastide aws --profile stage sts get-caller-identity",
           {{"ARGS", Option::Kind::rest, "The AWS CLI's own arguments"}}, run_aws};
-}
-Command auth_export_command() {
-  return {"auth export", "Prints a profile's credentials, for `credential_process`", "bastide auth export stage --format env",
-          {{"PROFILE", Option::Kind::positional, "The profile", "", true}, {"--format", Option::Kind::value, "json or env", "json"}}, run_export};
 }
 Command git_credential_command() {
   return {"git-credential", "Git's credential helper: signs the login with a profile's credentials", "git config credential.helper 'bastide git-credential'",

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/bytes.h"
+#include "cli/auth.h"
 #include "sys/file.h"
 
 namespace bastide::cli {
@@ -69,7 +70,12 @@ Result<serve::Instance> Context::instance() const {
 
 Result<std::string> Context::endpoint() const {
   if (const auto given = variable("BASTIDE_ENDPOINT"); !given.empty()) return given;
-  return "http://127.0.0.1:" + std::to_string(TRY(instance()).api_port);
+  const auto here = instance();
+  if (!here) {
+    if (const auto away = login_endpoint(*this); !away.empty()) return away;
+    return Error(here.error());
+  }
+  return "http://127.0.0.1:" + std::to_string(here->api_port);
 }
 
 Result<std::vector<Profile>> Context::profiles() const {
@@ -126,6 +132,7 @@ Result<aws::Credentials> Context::operator_credentials() const {
 Result<aws::Credentials> Context::credentials(const std::string& name) {
   if (const auto found = sessions_.find(name); found != sessions_.end() && fresh(found->second)) return found->second;
   if (name == "operator") return sessions_[name] = TRY(operator_credentials());
+  if (auto session = TRY(login_credentials(*this, name))) return sessions_[name] = *session;
   const Profile profile = TRY(this->profile(name));
   if (profile.role_arn.empty()) return sessions_[name] = profile.keys;
 

@@ -111,11 +111,19 @@ struct HttpClient::Impl {
 };
 
 Result<Socket> HttpClient::Impl::connect_tcp() {
-  if (is_literal(endpoint.host))
+  if (is_literal(endpoint.host)) {
+    if (options.check_address) TRY(options.check_address(endpoint.host));
     return Socket::connect_tcp(endpoint.host, endpoint.port, options.connect_timeout);
+  }
   const auto addresses = TRY(offload_result([host = endpoint.host] { return resolve(host); }));
   Error last;
   for (const auto& address : addresses) {
+    if (options.check_address) {
+      if (auto allowed = options.check_address(address); !allowed) {
+        last = std::move(allowed).error();
+        continue;
+      }
+    }
     auto socket = Socket::connect_tcp(address, endpoint.port, options.connect_timeout);
     if (socket) return socket;
     last = std::move(socket).error();

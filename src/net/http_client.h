@@ -26,6 +26,8 @@ struct ClientOptions {
   Millis timeout = 60 * kSecond;  // of the whole exchange without its streaming body
   size_t max_response_bytes = 64u << 20;
   std::shared_ptr<TlsContext> tls;  // nothing: the system's authorities
+  // Asked of each address after resolution; an error refuses it (egress.h).
+  std::function<Result<void>(const std::string& address)> check_address;
 };
 
 class HttpClient {

@@ -292,4 +292,11 @@ Iam::remove_client_id_from_open_id_connect_provider(
   return op::RemoveClientIDFromOpenIDConnectProvider::Response{};
 }
 
+Result<std::vector<aws::OidcProvider>> Iam::oidc_providers(const std::string& account) {
+  std::vector<aws::OidcProvider> out;
+  const auto rows = TRY(db_.list(account, "", "iam.oidc"));
+  for (const auto& row : rows) out.push_back({row.key.id, row.body.get("url"), texts(row.body.get_array("clients"))});
+  return out;
+}
+
 }  // namespace bastide::services

@@ -12,6 +12,7 @@
 #include "aws/credentials.h"
 #include "aws/directory.h"
 #include "aws/service.h"
+#include "aws/sign_in.h"
 #include "base/time.h"
 #include "gen/iam.h"
 #include "services/iam/rows.h"
@@ -20,7 +21,10 @@
 
 namespace bastide::services {
 
-class Iam final : public aws::PolicySource, public aws::CredentialSource, public aws::IdentityDirectory {
+class Iam final : public aws::PolicySource,
+                  public aws::CredentialSource,
+                  public aws::IdentityDirectory,
+                  public aws::OidcDirectory {
  public:
   using Call = aws::Call;
   using Kind = iam_rows::Kind;
@@ -44,6 +48,7 @@ class Iam final : public aws::PolicySource, public aws::CredentialSource, public
   Result<std::optional<std::string>> policy_text(const std::string& account, const std::string& arn) override;
   Result<void> make_role(store::Writer& writer, const std::string& account,
                          const aws::NewRole& role) override;
+  Result<std::vector<aws::OidcProvider>> oidc_providers(const std::string& account) override;
   void changed() override;
   uint64_t generation() const override { return generation_; }
 
@@ -143,6 +148,8 @@ class Iam final : public aws::PolicySource, public aws::CredentialSource, public
   Result<model::iam::op::RemoveUserFromGroup::Response> remove_user_from_group(Call&, const model::iam::op::RemoveUserFromGroup::Request&);
   Result<model::iam::op::ResyncMFADevice::Response> resync_mfa_device(Call&, const model::iam::op::ResyncMFADevice::Request&);
   Result<model::iam::op::SetDefaultPolicyVersion::Response> set_default_policy_version(Call&, const model::iam::op::SetDefaultPolicyVersion::Request&);
+  Result<model::iam::op::SimulateCustomPolicy::Response> simulate_custom_policy(Call&, const model::iam::op::SimulateCustomPolicy::Request&);
+  Result<model::iam::op::SimulatePrincipalPolicy::Response> simulate_principal_policy(Call&, const model::iam::op::SimulatePrincipalPolicy::Request&);
   Result<model::iam::op::TagInstanceProfile::Response> tag_instance_profile(Call&, const model::iam::op::TagInstanceProfile::Request&);
   Result<model::iam::op::TagPolicy::Response> tag_policy(Call&, const model::iam::op::TagPolicy::Request&);
   Result<model::iam::op::TagRole::Response> tag_role(Call&, const model::iam::op::TagRole::Request&);

@@ -279,6 +279,13 @@ void Iam::offer(aws::Registry& r) {
   on<op::RemoveUserFromGroup>(r, &Iam::remove_user_from_group, Kind::group);
   on<op::ResyncMFADevice>(r, &Iam::resync_mfa_device, Kind::user);
   on<op::SetDefaultPolicyVersion>(r, &Iam::set_default_policy_version, Kind::policy);
+  r.add<op::SimulateCustomPolicy>(this, &Iam::simulate_custom_policy, {"iam:SimulateCustomPolicy"});
+  r.add<op::SimulatePrincipalPolicy>(this, &Iam::simulate_principal_policy,
+                                     {"iam:SimulatePrincipalPolicy", [](const Call&, const op::SimulatePrincipalPolicy::Request& q) -> Targets {
+                                        aws::Target t;
+                                        t.resource = q.policy_source_arn;
+                                        return std::vector<aws::Target>{t};
+                                      }});
   on<op::TagInstanceProfile>(r, &Iam::tag_instance_profile, Kind::profile);
   on<op::TagPolicy>(r, &Iam::tag_policy, Kind::policy);
   on<op::TagRole>(r, &Iam::tag_role, Kind::role);

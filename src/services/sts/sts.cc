@@ -48,6 +48,7 @@ Result<void> add_tags(aws::Principal& session, const aws::Principal& caller,
   if (q.tags) {
     if (q.tags->size() > kMaxSessionTags) return invalid("Session tags: at most 50");
     for (const auto& t : *q.tags) {
+      if (lower(t.key).starts_with("aws:")) return invalid("Tag keys that begin with aws: are reserved");
       if (!taken.insert(lower(t.key)).second) {
         return fault("InvalidParameterValue",
                      fmt::format("Duplicate tag keys found, or a transitive tag is overridden: {}", t.key),
@@ -77,6 +78,7 @@ void Sts::offer(aws::Registry& r) {
   r.add<op::GetAccessKeyInfo>(this, &Sts::get_access_key_info, {""});
   r.add<op::DecodeAuthorizationMessage>(this, &Sts::decode_authorization_message,
                                         {"sts:DecodeAuthorizationMessage"});
+  r.add_unauthenticated<op::AssumeRoleWithWebIdentity>(this, &Sts::assume_role_with_web_identity);
   r.add<op::AssumeRole>(this, &Sts::assume_role,
                         {"sts:AssumeRole", [this](const Call& call, const op::AssumeRole::Request& q) {
                            return assume_role_targets(call, q);
@@ -140,23 +142,24 @@ Result<std::vector<aws::Target>> Sts::assume_role_targets(const Call& call,
   return targets;
 }
 
-Result<std::vector<std::string>> Sts::session_policies(const std::string& account,
-                                                       const op::AssumeRole::Request& q) {
+Result<std::vector<std::string>> Sts::session_policies(
+    const std::string& account, const std::optional<std::string>& policy,
+    const std::optional<std::vector<model::sts::PolicyDescriptorType>>& arns) {
   std::vector<std::string> texts;
   size_t size = 0;
-  if (q.policy) {
-    TRY(aws::check_identity_policy(*q.policy));
-    size += q.policy->size();
-    texts.push_back(*q.policy);
+  if (policy) {
+    TRY(aws::check_identity_policy(*policy));
+    size += policy->size();
+    texts.push_back(*policy);
   }
   if (size > kMaxSessionPolicy) {
     return fault("PackedPolicyTooLarge",
                  fmt::format("Packed size of session policies exceeds {} bytes.", kMaxSessionPolicy), 400);
   }
-  if (q.policy_arns) {
+  if (arns) {
     constexpr size_t kMaxArns = 10;
-    if (q.policy_arns->size() > kMaxArns) return invalid("PolicyArns: at most 10");
-    for (const auto& p : *q.policy_arns) {
+    if (arns->size() > kMaxArns) return invalid("PolicyArns: at most 10");
+    for (const auto& p : *arns) {
       const auto text = TRY(identities_.policy_text(account, p.arn.value_or("")));
       if (!text)
         return invalid(fmt::format("Policy {} does not exist or is not attachable.", p.arn.value_or("")));
@@ -199,13 +202,56 @@ Result<op::AssumeRole::Response> Sts::assume_role(Call& call, const op::AssumeRo
   TRY(add_tags(p, call.principal, q));
   p.issued_at = call.now;
   p.expires_at = call.now + seconds * kSecond;
-  session.policies = TRY(session_policies(role->account, q));
+  TRY(bind_to_origin(p, call.principal));
+  session.policies = TRY(session_policies(role->account, q.policy, q.policy_arns));
   const auto credentials = mint(session);
   op::AssumeRole::Response out;
   out.credentials = shape(credentials);
   out.assumed_role_user = model::sts::AssumedRoleUser{p.id, p.arn};
   if (!p.source_identity.empty()) out.source_identity = p.source_identity;
   return out;
+}
+
+Result<void> Sts::bind_to_origin(aws::Principal& session, const aws::Principal& caller) {
+  const auto put = [&](const char* key, const std::string& value) {
+    if (!value.empty()) session.session_tags.emplace_back(key, value);
+  };
+  put(aws::kAssumedByTag, aws::origin_of(caller));
+  put(aws::kAssumedByIdTag,
+      caller.kind == Kind::user ? caller.id : aws::session_tag(caller, aws::kAssumedByIdTag));
+  std::string request = aws::session_tag(caller, aws::kAccessRequestTag);
+  std::string until = aws::session_tag(caller, aws::kAccessUntilTag);
+  if (request.empty() && grants_ && caller.kind == Kind::user) {
+    const auto grant = TRY(grants_->grant_of(caller.arn, session.role_arn));
+    if (grant) {
+      request = grant->id;
+      until = std::to_string(grant->ends);
+    }
+  }
+  put(aws::kAccessRequestTag, request);
+  put(aws::kAccessUntilTag, until);
+  if (const auto ends = parse_int(until); ends)
+    session.expires_at = std::min<Millis>(session.expires_at, *ends);
+  return {};
+}
+
+Result<aws::Credentials> Sts::mint_user_session(const std::string& account, const std::string& name, bool mfa,
+                                                Millis duration) {
+  if (accounts_ && !accounts_->active(account)) return denied("The account is closed.");
+  const auto user = TRY(identities_.user(account, name));
+  if (!user) return denied("There is no such user.");
+  Session session;
+  auto& p = session.principal;
+  p.kind = Kind::user;
+  p.account = account;
+  p.arn = user->arn;
+  p.id = user->id;
+  p.name = user->name;
+  p.issued_at = clock_.wall();
+  p.expires_at = p.issued_at + duration;
+  p.mfa = mfa;
+  p.mfa_at = mfa ? p.issued_at : 0;
+  return mint(session);
 }
 
 Result<aws::Credentials> Sts::mint_role_session(const std::string& role_arn, const std::string& session_name,

@@ -1,6 +1,7 @@
 // Session tokens: sealed JSON, bound to the access key id that they were made for.
 #include <fmt/format.h>
 
+#include "aws/arn.h"
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "services/sts/sts.h"
@@ -114,6 +115,17 @@ Result<void> Sts::revive(aws::Principal& p) {
     const auto role = TRY(identities_.role(p.role_arn));
     if (!role || !p.id.starts_with(role->id + ":")) return unknown();
     p.tags = role->tags;
+    // Removing a user ends what the user has assumed, and the end of a grant what it gave.
+    const std::string by = aws::session_tag(p, aws::kAssumedByIdTag),
+                      arn = aws::session_tag(p, aws::kAssumedByTag);
+    if (!by.empty()) {
+      const auto parts = aws::parse_arn(arn);
+      if (!parts) return unknown();
+      const auto user = TRY(identities_.user(parts->account, arn.substr(arn.rfind('/') + 1)));
+      if (!user || user->id != by) return unknown();
+    }
+    const std::string request = aws::session_tag(p, aws::kAccessRequestTag);
+    if (!request.empty() && (!grants_ || !grants_->active(request))) return unknown();
   } else if (p.kind == aws::Principal::Kind::user) {
     const auto user = TRY(identities_.user(p.account, p.name));
     if (!user || user->id != p.id) return unknown();
