@@ -64,7 +64,28 @@ Result<std::shared_ptr<Config>> Config::build(internal::EdgeSnapshot snapshot) {
     }
     out->listeners_.push_back(std::move(listener));
   }
+  for (auto& spec : snapshot.distributions) {
+    auto distribution = std::make_unique<Distribution>(std::move(spec));
+    for (const auto& name : distribution->spec.names) {
+      auto key = lower(name);
+      out->distribution_names_.emplace(key.substr(key.starts_with("*.") ? 1 : 0), distribution.get());
+    }
+    out->distributions_.push_back(std::move(distribution));
+  }
+  out->private_origins_ = snapshot.private_origins;
+  out->authority_ = std::move(snapshot.authority_pem);
   return out;
+}
+
+Distribution* Config::distribution(std::string_view host_name) {
+  if (distributions_.empty() || host_name.size() > 253) return nullptr;
+  const auto name = lower(host_name);
+  auto exact = distribution_names_.find(std::string_view(name));
+  if (exact != distribution_names_.end()) return exact->second;
+  const auto dot = name.find('.');
+  if (dot == std::string::npos) return nullptr;
+  auto wildcard = distribution_names_.find(std::string_view(name).substr(dot));
+  return wildcard == distribution_names_.end() ? nullptr : wildcard->second;
 }
 
 void Config::adopt_targets(Config* before) {

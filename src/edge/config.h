@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "edge/distribution.h"
 #include "edge/target.h"
 #include "internal/edge.h"
 #include "net/tls.h"
@@ -52,6 +53,12 @@ class Config {
   // Nothing where no listener of the socket has this name.
   Route route(bool https, std::string_view host_name, std::string_view path);
 
+  Distribution* distribution(std::string_view host_name);  // nothing where none has the name
+  bool has_listener(bool https, std::string_view host_name) { return listener_of(https, host_name) != nullptr; }
+  const std::vector<std::unique_ptr<Distribution>>& distributions() const { return distributions_; }
+  bool private_origins() const { return private_origins_; }
+  const std::string& authority() const { return authority_; }
+
   int64_t number() const { return number_; }
   const std::shared_ptr<net::TlsContext>& tls() const { return tls_; }
   const std::vector<std::unique_ptr<Group>>& groups() const { return groups_; }
@@ -67,6 +74,10 @@ class Config {
     Listener* any = nullptr;                                                     // of the name "*"
   };
   Listener* listener_of(bool https, std::string_view host_name);
+  std::vector<std::unique_ptr<Distribution>> distributions_;
+  std::unordered_map<std::string, Distribution*, Hash, std::equal_to<>> distribution_names_;  // "*." as ".name"
+  bool private_origins_ = false;
+  std::string authority_;
 
   int64_t number_ = 0;
   std::shared_ptr<net::TlsContext> tls_;

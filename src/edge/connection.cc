@@ -44,16 +44,17 @@ Result<void> Sink::flush() {
 }
 
 Connection::Connection(std::shared_ptr<Core> core, std::shared_ptr<net::TlsContext> tls, net::Socket socket,
-                       bool https)
+                       bool https, std::string client)
     : shared_(std::move(core)),
       core_(*shared_),
       tls_(std::move(tls)),
       socket_(std::move(socket)),
       https_(https),
-      peer_(socket_.peer()),
+      peer_(client.empty() ? socket_.peer() : client + ":0"),
       in_(kFirstBuffer),
       client_(&socket_),
-      to_target_(nullptr) {
+      to_target_(nullptr),
+      inside_(!client.empty()) {
   peer_address_ = peer_.substr(0, peer_.rfind(':'));
   if (!peer_address_.empty() && peer_address_.front() == '[')
     peer_address_ = peer_address_.substr(1, peer_address_.size() - 2);
@@ -65,7 +66,7 @@ Connection::~Connection() {
 }
 
 void Connection::start() {
-  if (https_ && !socket_.start_tls_server(*tls_, core_.limits.tls_timeout)) return;
+  if (https_ && !inside_ && !socket_.start_tls_server(*tls_, core_.limits.tls_timeout)) return;
   serve();
 }
 
@@ -79,6 +80,7 @@ void Connection::serve() {
     tunnelled_ = 0;
     bool goes_on = answer();
     if (!goes_on || !keep_alive_) break;
+    distribution_ = nullptr;
     config_.reset();
     route_ = {};
   }
@@ -165,6 +167,9 @@ bool Connection::answer() {
   body_ = request_.chunked ? BodyReader::of_chunks()
                            : BodyReader::of_length(std::max<int64_t>(0, request_.content_length));
   config_ = core_.config;
+  if (config_ && !inside_) {
+    if (auto* distribution = config_->distribution(request_.host_name)) return deliver(*distribution);
+  }
   if (config_) route_ = config_->route(https_, request_.host_name, request_.path);
   if (!config_ || route_.listener == nullptr) {
     return answer_own(config_ ? 404 : 503, "text/plain", "No load balancer listens for this host name.\n");
@@ -318,6 +323,12 @@ void Connection::log(int status) {
     core_.reporter.access(std::move(e));
   }
   entry_ = {};
+}
+
+void serve_inside(const std::shared_ptr<Core>& core, net::Socket socket, bool https, std::string client) {
+  if (core->draining) return;
+  ++core->connections;
+  std::make_shared<Connection>(core, nullptr, std::move(socket), https, std::move(client))->start();
 }
 
 void serve_connection(const std::shared_ptr<Core>& core, net::Socket socket, bool https) {

@@ -6,6 +6,7 @@
 
 #include "edge/body.h"
 #include "edge/core.h"
+#include "edge/fetch.h"
 #include "edge/head.h"
 
 namespace bastide::edge {
@@ -36,8 +37,9 @@ class Sink {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
+  // `client`: the address of a viewer whose request the CDN sends on; empty: the socket's peer.
   Connection(std::shared_ptr<Core> core, std::shared_ptr<net::TlsContext> tls, net::Socket socket,
-             bool https);
+             bool https, std::string client = {});
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -60,20 +62,32 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::shared_ptr<Target> target;
     std::unique_ptr<Upstream> upstream;
     bool reused = false;
+    std::function<void(std::unique_ptr<Upstream>)> keep;  // instead of the target's pool
   };
   // A connection to a target, kept or new. Nothing was sent where it fails; `status` is then the answer.
   bool open(Exchange& exchange, Group& group, const Target* not_this, bool fresh, int& status);
   void write_request_head(std::string& out, bool upgrading);
   enum class Sent { all, target_gone, answered, client_gone, client_slow, client_bad };
   Sent send_request(Exchange& exchange, bool upgrading);
-  enum class Got { head, closed, timeout, bad };
-  Got read_answer(Upstream& upstream, bool upgrading);
+  Sent send_rest(Exchange& exchange);  // the head is in to_target_; then the body
+  enum class Arrival { head, closed, timeout, bad };
+  Arrival read_answer(Upstream& upstream, bool upgrading);
   void write_answer_head(std::string& out, bool bodiless, bool chunked);
   bool pass_answer(Exchange& exchange, bool request_complete);
   bool pass_upgrade(Exchange& exchange);
   bool client_left();
   void discard_body();  // before an early answer: so that the client can read it
   void log(int status);
+
+  // deliver.cc: requests to a distribution.
+  bool deliver(Distribution& distribution);
+  bool reply(Got& got, const Ask& ask);
+  bool send(const std::shared_ptr<Object>& object, int status, Got::How how, bool selectable);
+  bool send_body(Body::Reader& reader, int64_t at, int64_t end, bool chunked);
+  bool pass(Ask ask);
+  bool deny(int status, std::string_view why, std::string_view location = {});
+  void edge_fields(std::string& out, std::string_view cache);
+  void end_head(std::string& out);
 
   const std::shared_ptr<Core> shared_;
   Core& core_;
@@ -93,6 +107,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Of the request being answered.
   std::shared_ptr<Config> config_;
   Route route_;
+  const Distribution* distribution_ = nullptr;  // instead of a listener
+  const internal::EdgeBehavior* behavior_ = nullptr;
+  const bool inside_;  // comes from this edge's own CDN
   bool keep_alive_ = true, upgraded_ = false;
   Millis started_ = 0, sent_at_ = 0, answered_at_ = 0;  // steady
   int64_t received_ = 0, sent_before_ = 0, tunnelled_ = 0;

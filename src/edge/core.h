@@ -10,6 +10,8 @@
 
 namespace bastide::edge {
 
+struct Cdn;
+
 struct Limits {
   size_t connections = 10'000;
   Millis head_timeout = 15 * kSecond;  // from a request's first byte to the end of its head
@@ -24,6 +26,7 @@ struct Core {
   Limits limits;
   std::shared_ptr<Config> config;  // nothing until the first snapshot
   Reporter reporter;
+  std::shared_ptr<Cdn> cdn;
   uint16_t https_port = 443, http_port = 80;
   size_t connections = 0;
   int64_t requests = 0;
@@ -37,6 +40,9 @@ struct Core {
 
 // A client's connection from its first byte to its end, in the fiber of the caller.
 void serve_connection(const std::shared_ptr<Core>& core, net::Socket socket, bool https);
+
+// The other end of a pair whose one end the CDN holds as the connection to a load balancer.
+void serve_inside(const std::shared_ptr<Core>& core, net::Socket socket, bool https, std::string client);
 
 // Checks one target until it is gone or not to be checked.
 void check_target(std::shared_ptr<Core> core, std::shared_ptr<Target> target);

@@ -6,9 +6,12 @@
 
 #include <cerrno>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
+#include "edge/explain.h"
+#include "edge/fetch.h"
 #include "sys/file.h"
 #include "sys/privilege.h"
 
@@ -52,9 +55,25 @@ std::string kept_path(const std::string& home) { return home + "/edge/snapshot.j
 Edge::Edge(EdgeOptions options, Clock& clock)
     : options_(std::move(options)), core_(std::make_shared<Core>(clock)) {
   core_->limits = options_.limits;
+  const auto home = options_.home.empty() ? std::string() : options_.home + "/edge/cache";
+  core_->cdn = std::make_shared<Cdn>(clock, home, options_.cache);
+  auto& origins = core_->cdn->origins.options();
+  origins.s3_socket = options_.home + "/s3.sock";
+  origins.host_network = std::move(options_.host_network);
+  std::weak_ptr<Core> weak = core_;
+  origins.is_balancer = [weak](bool https, const std::string& host) {
+    auto core = weak.lock();
+    return core && core->config && core->config->has_listener(https, host);
+  };
+  origins.serve = [weak](net::Socket socket, bool https, std::string client) {
+    if (auto core = weak.lock()) serve_inside(core, std::move(socket), https, std::move(client));
+  };
 }
 
-Edge::~Edge() { *alive_ = false; }
+Edge::~Edge() {
+  *alive_ = false;
+  core_->cdn->cache.stop();
+}
 
 Result<void> Edge::start() {
   if (options_.netns) TRY(enter_namespace(options_.netns));
@@ -76,6 +95,10 @@ Result<void> Edge::start() {
   if (!kept.empty()) {
     auto applied = apply(kept, false);
     if (!applied) log::warn("edge: the kept snapshot is not usable: {}", applied.error().message);
+  }
+  if (!options_.home.empty()) {
+    if (auto opened = core_->cdn->cache.start(); !opened)
+      log::warn("edge: the cache is in memory alone: {}", opened.error().message);
   }
   for (auto& [name, fd] : options_.listeners) {
     bool https = name == "https";
@@ -100,6 +123,7 @@ Result<void> Edge::start() {
 }
 
 void Edge::sweep() {
+  core_->cdn->origins.sweep(core_->clock.steady());
   if (!core_->config) return;
   for (const auto& g : core_->config->groups()) {
     for (const auto& t : g->targets) t->drop_idle(core_->clock.steady() - kIdleToTarget);
@@ -129,6 +153,14 @@ Result<net::Message> Edge::answer(net::Message message) {
     if (message.fds.size() != 1) return error("Invalid", "a namespace comes with one descriptor");
     TRY(enter_namespace(message.fds[0]));
     out.body = json::object();
+    return out;
+  }
+  if (kind == "cdn.stats") {
+    out.body = cdn_stats(*core_);
+    return out;
+  }
+  if (kind == "cdn.explain") {
+    out.body = TRY(cdn_explain(*core_, message.body));
     return out;
   }
   if (kind == "status") {
@@ -166,6 +198,10 @@ Result<int64_t> Edge::apply(const std::string& text, bool keep) {
       }
     }
   }
+  auto& origins = core_->cdn->origins;
+  if (std::exchange(origins.options().allow_private, config->private_origins()) && !config->private_origins())
+    origins.sweep(INT64_MAX);  // connections to what is no longer allowed
+  if (!config->distributions().empty()) origins.set_authorities(config->authority());
   start_checks(core_);
   log::info("edge: snapshot {} is in use", config->number());
   return config->number();
@@ -177,6 +213,7 @@ void Edge::drain() {
   for (auto* socket : core_->idle) socket->abort();
   const Millis deadline = core_->clock.steady() + kDrainFor;
   while (core_->connections > 0 && core_->clock.steady() < deadline) net::sleep_for(20);
+  core_->cdn->cache.stop();
   core_->reporter.stop();
   if (core_->config) {
     for (const auto& g : core_->config->groups()) {
@@ -200,6 +237,7 @@ int run_edge(EdgeOptions options) {
     }
   }
   if (options.netns) {
+    options.host_network = std::make_shared<HostNetwork>();
     auto entered = enter_namespace(options.netns);
     if (!entered) {
       log::error("edge: {}", entered.error().message);

@@ -9,7 +9,9 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "edge/cache.h"
 #include "edge/core.h"
+#include "edge/host_network.h"
 #include "net/loop.h"
 #include "net/message.h"
 #include "net/socket.h"
@@ -25,7 +27,9 @@ struct EdgeOptions {
   sys::Fd userns;                            // to be entered before netns, where one is given
   sys::Fd netns;                             // where targets are reached; may be empty: here
   uid_t become = 0;                          // after entering netns; 0: who it is
+  std::shared_ptr<HostNetwork> host_network;  // where origins are reached that stand outside; may be empty: here
   Limits limits;
+  CacheLimits cache;
 };
 
 // Runs until SIGTERM or SIGINT, which drain: no new connection, requests finish, at most 9 s. The status to

@@ -107,13 +107,13 @@ bool Connection::forward(Group& group) {
         break;
     }
     auto got = read_answer(*x.upstream, upgrading);
-    if (got == Got::head) {
+    if (got == Arrival::head) {
       if (response_.status == 101) return pass_upgrade(x);
       return pass_answer(x, sent == Sent::all);
     }
-    status = got == Got::timeout ? 504 : 502;
+    status = got == Arrival::timeout ? 504 : 502;
     // A kept connection that the target closed meanwhile: once more, where twice is as good as once.
-    if (got == Got::closed && x.reused && request_.idempotent() && !request_.has_body()) {
+    if (got == Arrival::closed && x.reused && request_.idempotent() && !request_.has_body()) {
       fresh = true;
       continue;
     }
@@ -199,9 +199,13 @@ void Connection::write_request_head(std::string& out, bool upgrading) {
 }
 
 Connection::Sent Connection::send_request(Exchange& x, bool upgrading) {
-  auto& target = x.upstream->socket;
-  to_target_.attach(&target);
+  to_target_.attach(&x.upstream->socket);
   write_request_head(to_target_.text(), upgrading);
+  return send_rest(x);
+}
+
+Connection::Sent Connection::send_rest(Exchange& x) {
+  auto& target = x.upstream->socket;
   to_target_.chunked(request_.chunked);
   if (request_.expects_continue && !body_.ended() && in_.empty()) {
     if (!socket_.write("HTTP/1.1 100 Continue\r\n\r\n")) return Sent::client_gone;
@@ -237,7 +241,7 @@ Connection::Sent Connection::send_request(Exchange& x, bool upgrading) {
   return flushed ? Sent::all : Sent::target_gone;
 }
 
-Connection::Got Connection::read_answer(Upstream& upstream, bool upgrading) {
+Connection::Arrival Connection::read_answer(Upstream& upstream, bool upgrading) {
   auto& in = upstream.in;
   size_t searched = 0;
   while (true) {
@@ -246,25 +250,25 @@ Connection::Got Connection::read_answer(Upstream& upstream, bool upgrading) {
       auto refusal = parse_response(in.view().substr(0, length), response_);
       if (refusal) {
         entry_.error_reason = refusal.why;
-        return Got::bad;
+        return Arrival::bad;
       }
-      if (response_.status == 101 && !upgrading) return Got::bad;
+      if (response_.status == 101 && !upgrading) return Arrival::bad;
       if (response_.status >= 200 || response_.status == 101) {
         answered_at_ = core_.clock.steady();
         entry_.target_status = response_.status;
-        return Got::head;
+        return Arrival::head;
       }
       in.consume(length);  // 100, 103: for the connection to us alone
       searched = 0;
       continue;
     }
     searched = in.size();
-    if (in.size() >= kMaxHeadBytes) return Got::bad;
+    if (in.size() >= kMaxHeadBytes) return Arrival::bad;
     in.compact();
     if (in.room_size() == 0) in.grow(in.capacity() * 4);
     auto n = upstream.socket.read(in.room(), in.room_size());
-    if (!n) return n.error().code == "Timeout" ? Got::timeout : Got::closed;
-    if (*n == 0) return in.empty() ? Got::closed : Got::bad;
+    if (!n) return n.error().code == "Timeout" ? Arrival::timeout : Arrival::closed;
+    if (*n == 0) return in.empty() ? Arrival::closed : Arrival::bad;
     in.added(*n);
   }
 }
@@ -286,11 +290,9 @@ void Connection::write_answer_head(std::string& out, bool bodiless, bool chunked
            !(bodiless && response_.status < 300 && request_.method != "HEAD")) {
     fmt::format_to(end, "Content-Length: {}\r\n", response_.content_length);
   }
-  if (!keep_alive_)
-    out += "Connection: close\r\n";
-  else if (request_.minor == 0)
-    out += "Connection: keep-alive\r\n";
-  out += "\r\n";
+  if (distribution_ != nullptr)
+    edge_fields(out, response_.status >= 400 ? "Error from cloudfront" : "Miss from cloudfront");
+  end_head(out);
 }
 
 bool Connection::pass_answer(Exchange& x, bool request_complete) {
@@ -349,7 +351,10 @@ bool Connection::pass_answer(Exchange& x, bool request_complete) {
   }
   bool written = client_.finish().ok();
   client_.chunked(false);
-  if (target_keeps) x.target->keep(std::move(x.upstream), core_.clock.steady());
+  if (target_keeps && x.keep)
+    x.keep(std::move(x.upstream));
+  else if (target_keeps)
+    x.target->keep(std::move(x.upstream), core_.clock.steady());
   log(written ? status : 460);
   return written;
 }

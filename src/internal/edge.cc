@@ -15,6 +15,7 @@ constexpr size_t kMaxGroups = 5'000;
 constexpr size_t kMaxTargets = 2'000;
 constexpr size_t kMaxNames = 1'000;
 constexpr size_t kMaxText = 8 << 10;
+constexpr size_t kMaxDistributions = 500;
 
 json::Value strings(const std::vector<std::string>& texts) {
   json::Array out;
@@ -254,7 +255,12 @@ json::Value to_json(const EdgeSnapshot& s) {
                                       {"forwarded_for", l.forwarded_for}}));
   }
   for (const auto& g : s.target_groups) groups.push_back(group_json(g));
+  json::Array distributions;
+  for (const auto& d : s.distributions) distributions.push_back(to_json(d));
   return json::object({{"number", s.number},
+                       {"distributions", std::move(distributions)},
+                       {"private_origins", s.private_origins},
+                       {"authority", s.authority_pem},
                        {"certificates", certificates},
                        {"listeners", listeners},
                        {"target_groups", groups}});
@@ -287,6 +293,12 @@ Result<EdgeSnapshot> edge_snapshot(const json::Value& v) {
       return error("Invalid", "an https listener, and no certificate");
     }
   }
+  for (const auto& d : v.get_array("distributions")) {
+    out.distributions.push_back(TRY(edge_distribution(d)));
+    if (out.distributions.size() > kMaxDistributions) return error("Invalid", "too many distributions");
+  }
+  out.private_origins = v.get_bool("private_origins");
+  out.authority_pem = v.get("authority");
   return out;
 }
 

@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "internal/edge_cdn.h"
 
 namespace bastide::internal {
 
@@ -89,6 +90,10 @@ struct EdgeSnapshot {
   std::vector<EdgeCertificate> certificates;  // the first is the default
   std::vector<EdgeListener> listeners;
   std::vector<EdgeTargetGroup> target_groups;
+  std::vector<EdgeDistribution> distributions;
+  // Origins that users name may stand in private networks and on this machine. Off: such addresses are refused.
+  bool private_origins = false;
+  std::string authority_pem;  // the local CA: origins over HTTPS may have its certificates
 };
 
 json::Value to_json(const EdgeSnapshot&);
