@@ -237,7 +237,7 @@ int run_edge(EdgeOptions options) {
     }
   }
   if (options.netns) {
-    options.host_network = std::make_shared<HostNetwork>();
+    options.host_network = std::make_shared<HostNetwork>(static_cast<bool>(options.userns));
     auto entered = enter_namespace(options.netns);
     if (!entered) {
       log::error("edge: {}", entered.error().message);

@@ -2,14 +2,21 @@
 
 #include <future>
 
+#include "sys/privilege.h"
+
 namespace bastide::edge {
 
 namespace {
 constexpr int kThreads = 3;
 }
 
-HostNetwork::HostNetwork() {
-  for (int i = 0; i < kThreads; ++i) threads_.emplace_back([this] { serve(); });
+HostNetwork::HostNetwork(bool harmless) {
+  for (int i = 0; i < kThreads; ++i) {
+    threads_.emplace_back([this, harmless] {
+      if (harmless && !sys::drop_capabilities()) return;
+      serve();
+    });
+  }
 }
 
 HostNetwork::~HostNetwork() {

@@ -13,7 +13,8 @@ namespace bastide::edge {
 
 class HostNetwork {
  public:
-  HostNetwork();  // before the process enters another network
+  // Before the process enters another network. `harmless`: its threads give up their capabilities at once.
+  explicit HostNetwork(bool harmless);
   ~HostNetwork();
   HostNetwork(const HostNetwork&) = delete;
   HostNetwork& operator=(const HostNetwork&) = delete;
