@@ -1,5 +1,6 @@
 #include "secrets/text.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/bytes.h"
@@ -8,6 +9,8 @@
 
 namespace bastide::secrets {
 namespace {
+
+constexpr char kEnvelopeVersion = 1;
 
 bool base64_character(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
@@ -33,79 +36,161 @@ std::string take_base64(std::string_view text, size_t& at, bool in_json) {
   return out;
 }
 
-std::string place(std::string_view text, size_t at) {
-  size_t line = 1, start = 0;
-  for (size_t i = 0; i < at; ++i) {
-    if (text[i] == '\n') {
-      ++line;
-      start = i + 1;
-    }
-  }
-  return "line " + std::to_string(line) + ", column " + std::to_string(at - start + 1);
+// Where the next prefix begins, and which it is.
+size_t next_prefix(std::string_view text, size_t from, std::string_view& prefix) {
+  const size_t direct = text.find(kPrefix, from), envelope = text.find(kEnvelopePrefix, from);
+  prefix = direct < envelope ? kPrefix : kEnvelopePrefix;
+  return std::min(direct, envelope);
 }
 
-Result<std::string> for_json(const std::string& plaintext) {
-  if (!valid_utf8(plaintext)) return error("Invalid", "the plaintext is not UTF-8, and cannot stand in JSON");
-  std::string quoted;
-  json::append_string(quoted, plaintext);
-  return quoted.substr(1, quoted.size() - 2);
+Result<void> open_envelope(const std::string& bytes, Token& token) {
+  const Error wrong = error("Invalid", "the encrypted value is cut off or no envelope");
+  if (bytes.size() < 3 || bytes[0] != kEnvelopeVersion) return wrong;
+  const size_t length = static_cast<uint8_t>(bytes[1]) * 256u + static_cast<uint8_t>(bytes[2]);
+  if (length == 0 || bytes.size() <= 3 + length) return wrong;
+  token.ciphertext = bytes.substr(3, length);
+  token.sealed = bytes.substr(3 + length);
+  return {};
+}
+
+std::string envelope_context(std::string_view data_key_ciphertext) {
+  return "kmsenvelope-1" + std::string(data_key_ciphertext);
+}
+
+Result<std::vector<Token>> find_in(std::string_view text, bool in_json) {
+  std::vector<Token> out;
+  size_t at = 0, line = 1, line_start = 0, counted = 0;
+  std::string_view prefix;
+  for (;;) {
+    const size_t found = next_prefix(text, at, prefix);
+    if (found == std::string_view::npos) return out;
+    for (; counted < found; ++counted) {
+      if (text[counted] != '\n') continue;
+      ++line;
+      line_start = counted + 1;
+    }
+    Token token;
+    token.begin = found;
+    token.line = line;
+    token.column = found - line_start + 1;
+    at = found + prefix.size();
+    const std::string encoded = take_base64(text, at, in_json);
+    if (encoded.empty()) continue;  // a text that speaks of tokens
+    if (out.size() == kMaxTokens)
+      return error("TooLarge", token.place() + ": more than 10,000 encrypted values");
+    token.end = at;
+    token.text = std::string(prefix) + encoded;
+    auto bytes = unbase64(encoded);
+    if (!bytes) return error("Invalid", token.place() + ": the encrypted value is cut off or not base64");
+    if (prefix == kPrefix) {
+      token.ciphertext = std::move(*bytes);
+    } else if (auto opened = open_envelope(*bytes, token); !opened) {
+      return std::move(opened).error().context(token.place());
+    }
+    out.push_back(std::move(token));
+  }
 }
 
 }  // namespace
 
+std::string Token::place() const {
+  return "line " + std::to_string(line) + ", column " + std::to_string(column);
+}
+
 std::string make_token(std::string_view ciphertext) { return std::string(kPrefix) + base64(ciphertext); }
 
+std::string make_envelope(std::string_view data_key, std::string_view data_key_ciphertext,
+                          std::string_view plaintext) {
+  std::string bytes(1, kEnvelopeVersion);
+  bytes += static_cast<char>(data_key_ciphertext.size() >> 8);
+  bytes += static_cast<char>(data_key_ciphertext.size() & 0xff);
+  bytes += data_key_ciphertext;
+  bytes += seal(data_key, plaintext, envelope_context(data_key_ciphertext));
+  return std::string(kEnvelopePrefix) + base64(bytes);
+}
+
 bool has_token(std::string_view text) {
-  for (size_t at = text.find(kPrefix); at != std::string_view::npos; at = text.find(kPrefix, at + 1)) {
-    const size_t after = at + kPrefix.size();
+  std::string_view prefix;
+  for (size_t at = next_prefix(text, 0, prefix); at != std::string_view::npos;
+       at = next_prefix(text, at + 1, prefix)) {
+    const size_t after = at + prefix.size();
     if (after < text.size() && (base64_character(text[after]) || text[after] == '\\')) return true;
   }
   return false;
 }
 
-Result<std::string> replace_tokens(std::string_view text,
-                                   const std::function<Result<std::string>(std::string_view)>& decrypt) {
+Result<std::vector<Token>> find_tokens(std::string_view text) {
+  if (!has_token(text)) return std::vector<Token>{};
+  return find_in(text, json::parse(text).ok());
+}
+
+Result<std::string> open_token(const Token& token, const Decrypt& decrypt) {
+  auto plain = decrypt(token.ciphertext);
+  if (!plain || !token.envelope()) return plain;
+  if (plain->size() != 32) return error("Invalid", "the envelope's key is not a key of 32 bytes");
+  auto value = unseal(*plain, token.sealed, envelope_context(token.ciphertext));
+  wipe(*plain);
+  if (!value) return error("Invalid", "the encrypted value was changed");
+  return value;
+}
+
+Result<std::string> escape_for_json(std::string_view plaintext) {
+  if (!valid_utf8(plaintext)) return error("Invalid", "the plaintext is not UTF-8, and cannot stand in JSON");
+  std::string quoted;
+  json::append_string(quoted, plaintext);
+  std::string out = quoted.substr(1, quoted.size() - 2);
+  wipe(quoted);
+  return out;
+}
+
+Result<std::string> replace_tokens(std::string_view text, const Decrypt& decrypt) {
   if (!has_token(text)) return std::string(text);
   const bool in_json = json::parse(text).ok();
-  std::map<std::string, std::string> known;
+  const auto tokens = TRY(find_in(text, in_json));
+  std::map<std::string_view, std::string> known;
   std::string out;
-  size_t tokens = 0, at = 0;
-  auto fail = [&](size_t where, Error e) {
+  const auto forget = [&] {
     for (auto& [token, plaintext] : known) wipe(plaintext);
-    wipe(out);
-    return std::move(e).context(place(text, where));
   };
-  while (true) {
-    const size_t found = text.find(kPrefix, at);
-    if (found == std::string_view::npos) break;
-    size_t end = found + kPrefix.size();
-    const std::string encoded = take_base64(text, end, in_json);
-    if (encoded.empty()) {  // a text that speaks of tokens
-      out += text.substr(at, end - at);
-      at = end;
-      continue;
-    }
-    if (++tokens > kMaxTokens) return fail(found, error("TooLarge", "more than 10,000 encrypted values"));
-    auto it = known.find(encoded);
+  size_t at = 0;
+  for (const Token& token : tokens) {
+    auto it = known.find(token.text);
     if (it == known.end()) {
-      const auto ciphertext = unbase64(encoded);
-      if (!ciphertext) return fail(found, error("Invalid", "the encrypted value is cut off or not base64"));
-      auto plaintext = decrypt(*ciphertext);
-      if (!plaintext) return fail(found, std::move(plaintext).error());
-      if (in_json) {
-        auto escaped = for_json(*plaintext);
+      auto plaintext = open_token(token, decrypt);
+      if (plaintext && in_json) {
+        auto escaped = escape_for_json(*plaintext);
         wipe(*plaintext);
-        if (!escaped) return fail(found, std::move(escaped).error());
         plaintext = std::move(escaped);
       }
-      it = known.emplace(encoded, std::move(*plaintext)).first;
+      if (!plaintext) {
+        forget();
+        wipe(out);
+        return std::move(plaintext).error().context(token.place());
+      }
+      it = known.emplace(token.text, std::move(*plaintext)).first;
     }
-    out += text.substr(at, found - at);
+    out += text.substr(at, token.begin - at);
     out += it->second;
-    at = end;
+    at = token.end;
   }
   out += text.substr(at);
-  for (auto& [token, plaintext] : known) wipe(plaintext);
+  forget();
+  return out;
+}
+
+Result<std::string> rewrite_tokens(std::string_view text,
+                                   const std::function<Result<std::string>(const Token&)>& another) {
+  const auto tokens = TRY(find_tokens(text));
+  std::string out;
+  size_t at = 0;
+  for (const Token& token : tokens) {
+    auto made = another(token);
+    if (!made) return std::move(made).error().context(token.place());
+    out += text.substr(at, token.begin - at);
+    out += *made == token.text ? text.substr(token.begin, token.end - token.begin) : std::string_view(*made);
+    at = token.end;
+  }
+  out += text.substr(at);
   return out;
 }
 

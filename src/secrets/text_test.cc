@@ -70,5 +70,28 @@ TEST(Tokens, ErrorsTellWhereAndNoSecret) {
   EXPECT_EQ(denied.error().message, "line 2, column 1: AccessDeniedException");
 }
 
+TEST(Envelopes, HoldWhatKmsDoesNotTakeAtOnce) {
+  const std::string key(32, 'k'), large(100'000, 'x');
+  const std::string made = make_envelope(key, std::string(key.rbegin(), key.rend()), large);
+  EXPECT_EQ(made.find(kPrefix), std::string::npos);
+  const auto out = replace_tokens("a " + made + " b " + token("small"), reversed);
+  ASSERT_TRUE(out) << out.error().message;
+  EXPECT_EQ(*out, "a " + large + " b small");
+  std::string changed = made;
+  changed[changed.size() - 10] = changed[changed.size() - 10] == 'A' ? 'B' : 'A';
+  const auto refused = replace_tokens(changed, reversed);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "line 1, column 1: the encrypted value was changed");
+  EXPECT_FALSE(replace_tokens("kmsenvelope::QUJD", reversed));
+}
+
+TEST(Tokens, AreRewrittenInPlace) {
+  const std::string text = "{\"a\": \"" + token("one") + "\", \"b\": \"" + token("two") + "\"}\n";
+  const auto out = rewrite_tokens(text, [](const Token& t) -> Result<std::string> {
+    return t.ciphertext == "eno" ? make_token("new") : t.text;
+  });
+  EXPECT_EQ(*out, "{\"a\": \"" + make_token("new") + "\", \"b\": \"" + token("two") + "\"}\n");
+}
+
 }  // namespace
 }  // namespace bastide::secrets
