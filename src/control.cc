@@ -66,6 +66,7 @@ class Control {
   // On the loop.
   void start();
   void drain() { server_->drain(); }
+  const aws::Registry& registry() const { return registry_; }
 
  private:
   Control(Options options, std::unique_ptr<store::Database> db, std::unique_ptr<store::Keyring> keyring,
@@ -348,6 +349,42 @@ Result<int> run(cli::Context& context, const cli::Arguments& a) {
   return 0;
 }
 
+// Operations that AWS answers to whoever has credentials at all.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html
+bool needs_no_permission(const aws::Entry& e) {
+  const std::string name = e.operation->name;
+  return e.service == "sts" && (name == "GetCallerIdentity" || name == "GetSessionToken" || name == "GetAccessKeyInfo");
+}
+
+Result<int> list_operations(cli::Context& context, const cli::Arguments&) {
+  char folder[] = "/tmp/bastide-operations-XXXXXX";
+  if (!::mkdtemp(folder)) return error("no folder below /tmp");
+  Options options;
+  options.home = folder;
+  options.program = context.program();
+  net::Loop loop;
+  int problems = 0;
+  {
+    const auto control = TRY(Control::open(std::move(options)));
+    const aws::Registry& registry = control->registry();
+    for (const auto* e : registry.all()) {
+      const bool row = e->unauthenticated || !e->action.empty() || needs_no_permission(*e);
+      fmt::print("{} {} {}\n", e->service, e->operation->name, e->unauthenticated ? "unauthenticated" : e->action.empty() ? "-" : e->action);
+      if (row) continue;
+      fmt::print(stderr, "{}.{} has no authorisation row\n", e->service, e->operation->name);
+      ++problems;
+    }
+    for (const auto* service : model::services()) {
+      for (const auto& name : registry.missing(*service)) {
+        fmt::print(stderr, "{}.{} is listed in models/{}/implemented and registered by nobody\n", service->name, name, service->name);
+        ++problems;
+      }
+    }
+  }
+  TRY(sys::remove_tree(folder));
+  return problems == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 cli::Command control_command() {
@@ -359,6 +396,10 @@ cli::Command control_command() {
            {"--http-port", Option::Kind::value, "The edge's port", "80"},
            {"--debug", Option::Kind::flag, "Log more"}},
           run, true};
+}
+
+cli::Command operations_command() {
+  return {"operations", "Lists every operation with its action", "", {}, list_operations, true};
 }
 
 }  // namespace bastide

@@ -16,6 +16,6 @@ int main(int argc, char** argv) {
                         std::fputs(cli::reference(documented).c_str(), stdout);
                         return 0;
                       }, true});
-  for (auto role : {control_command(), edge_command(), runner_command()}) commands.push_back(role);
+  for (auto role : {control_command(), edge_command(), runner_command(), operations_command()}) commands.push_back(role);
   return cli::run_program(argc, argv, std::move(commands));
 }

@@ -100,7 +100,7 @@ Result<void> Login::forget() { return store_.remove_all(); }
 
 aws::Client Login::client(const SignedIn& session) const {
   aws::ClientConfig config;
-  config.endpoint = session.endpoint;
+  if (session.endpoint != kAmazon) config.endpoint = session.endpoint;
   config.ca_pem = session.ca_pem;
   config.region = session.region;
   config.credentials = session.credentials;
@@ -130,6 +130,16 @@ Result<std::vector<RoleProfile>> Login::roles() {
 }
 
 Result<RoleProfile> Login::role(const std::string& profile) {
+  // By its ARN a role needs no list: AWS has none of what one may assume.
+  if (profile.starts_with("arn:aws:iam::") && profile.find(":role/") != std::string::npos) {
+    const auto parts = split(profile, ':');
+    return RoleProfile{profile,
+                       profile,
+                       std::string(parts[4]),
+                       std::string(parts[4]),
+                       profile.substr(profile.rfind('/') + 1),
+                       0};
+  }
   const auto all = TRY(roles());
   const RoleProfile* best = nullptr;
   std::vector<std::string> names;

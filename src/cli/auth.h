@@ -15,6 +15,8 @@ namespace bastide::cli {
 
 class Context;
 
+inline constexpr const char* kAmazon = "aws";  // an endpoint: AWS itself
+
 struct SignedIn {
   std::string endpoint, ca_pem, region, account, account_name, arn;
   bool mfa = false;

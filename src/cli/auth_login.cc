@@ -64,6 +64,34 @@ Result<json::Value> sign_in(aws::Client& client, const char* operation, json::Va
   }
 }
 
+// Long-term keys become a session, with MFA where it is given: what AWS offers without Identity Center.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
+Result<void> sign_in_with_keys(Login& login, SignedIn& session, const Arguments& a) {
+  session.credentials.access_key_id = TRY(line_of_stdin("access key id"));
+  session.credentials.secret_access_key = TRY(line_of_stdin("secret access key"));
+  json::Value input = json::object();
+  if (!a.get("--duration").empty()) {
+    const int64_t seconds = TRY(parse_int(a.get("--duration")));
+    input["DurationSeconds"] = seconds;
+  }
+  if (a.get("--mfa-serial").empty() != a.get("--mfa-code").empty())
+    return error("Invalid", "--mfa-serial and --mfa-code go together");
+  if (!a.get("--mfa-code").empty()) {
+    input["SerialNumber"] = a.get("--mfa-serial");
+    input["TokenCode"] = a.get("--mfa-code");
+    session.mfa = true;
+  }
+  auto keys = login.client(session);
+  const auto answer = TRY(keys.call("sts", "GetSessionToken", input));
+  wipe(session.credentials.secret_access_key);
+  if (const auto* c = answer.find("Credentials")) session.credentials = credentials_of(*c);
+  auto client = login.client(session);
+  const auto who = TRY(client.call("sts", "GetCallerIdentity", json::object()));
+  session.arn = who.get("Arn");
+  session.account = session.account_name = who.get("Account");
+  return {};
+}
+
 Result<int> run_login(Context& context, const Arguments& a) {
   SignedIn session = TRY(start(context, a));
   Login login(context);
@@ -76,7 +104,9 @@ Result<int> run_login(Context& context, const Arguments& a) {
     input["durationSeconds"] = seconds;
   }
   json::Value answer;
-  if (a.flag("--sso") || a.flag("--device")) {
+  if (a.flag("--keys-stdin")) {
+    TRY(sign_in_with_keys(login, session, a));
+  } else if (a.flag("--sso") || a.flag("--device")) {
     input["webIdentityToken"] = TRY(single_sign_on(client, a));
     answer = TRY(sign_in(client, "SignInWithWebIdentity", input, a));
   } else {
@@ -91,9 +121,10 @@ Result<int> run_login(Context& context, const Arguments& a) {
     if (a.flag("--new-password-stdin")) input["newPassword"] = TRY(line_of_stdin("new password"));
     answer = TRY(sign_in(client, "SignIn", input, a));
   }
-  take(session, answer);
+  if (!answer.is_null()) take(session, answer);
   TRY(login.keep(session));
-  const auto roles = login.roles();
+  const auto roles =
+      session.endpoint == kAmazon ? Result<std::vector<RoleProfile>>(error("none")) : login.roles();
   std::printf("Signed in as %s (account %s%s) until %s; the session is in %s.\n", session.user().c_str(),
               session.account.c_str(), session.mfa ? ", with MFA" : ", without MFA",
               iso8601(session.credentials.expires_at).c_str(), login.store().place().c_str());
@@ -185,11 +216,14 @@ Command auth_login_command() {
           "bastide auth login alice",
           {{"USER", Option::Kind::positional, "The user of the security account"},
            {"--account", Option::Kind::value, "Its account, where that is not the security account"},
-           {"--endpoint", Option::Kind::value, "Another machine's Bastide, as http://host:4566"},
+           {"--endpoint", Option::Kind::value, "Another machine's Bastide, as http://host:4566, or aws"},
            {"--ca", Option::Kind::value, "A file of authorities to trust for that endpoint"},
            {"--password-stdin", Option::Kind::flag, "The password is the first line of standard input"},
            {"--new-password-stdin", Option::Kind::flag, "The next line is a new password"},
            {"--mfa-code", Option::Kind::value, "The one-time code, where there is no terminal"},
+           {"--keys-stdin", Option::Kind::flag,
+            "Long-term keys instead: id and secret are lines of standard input"},
+           {"--mfa-serial", Option::Kind::value, "With --keys-stdin: the device of --mfa-code"},
            {"--duration", Option::Kind::value, "Seconds, 900 to 43200"},
            {"--sso", Option::Kind::flag, "Single sign-on in the browser"},
            {"--device", Option::Kind::flag, "Single sign-on with a code, where there is no browser"},

@@ -12,6 +12,7 @@
 #include "cli/auth.h"
 #include "cli/commands.h"
 #include "cli/context.h"
+#include "net/http_client.h"
 #include "sys/file.h"
 
 namespace bastide::cli {
@@ -54,7 +55,9 @@ Result<int> run_exec(Context& context, const Arguments& a) {
   if (!words.empty() && words.front() == "--") words.erase(words.begin());
   if (words.empty()) return error("Invalid", "name a program: auth exec " + profile + " -- env");
   const auto c = TRY(context.credentials(profile));
-  const std::string endpoint = TRY(context.endpoint());
+  const auto session = TRY(Login(context).current());
+  std::string endpoint = session && session->endpoint == kAmazon ? kAmazon : "";
+  if (endpoint.empty()) endpoint = TRY(context.endpoint());
   ::setenv("AWS_ACCESS_KEY_ID", c.access_key_id.c_str(), 1);
   ::setenv("AWS_SECRET_ACCESS_KEY", c.secret_access_key.c_str(), 1);
   if (c.session_token.empty())
@@ -64,7 +67,7 @@ Result<int> run_exec(Context& context, const Arguments& a) {
   if (c.expires_at) ::setenv("AWS_CREDENTIAL_EXPIRATION", iso8601(c.expires_at).c_str(), 1);
   ::setenv("AWS_REGION", context.region().c_str(), 0);
   ::setenv("AWS_DEFAULT_REGION", context.region().c_str(), 0);
-  ::setenv("AWS_ENDPOINT_URL", endpoint.c_str(), 1);
+  if (endpoint != kAmazon) ::setenv("AWS_ENDPOINT_URL", endpoint.c_str(), 1);
   ::setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
   ::setenv("BASTIDE_PROFILE", profile.c_str(), 1);
   ::unsetenv("AWS_PROFILE");
@@ -171,8 +174,50 @@ Result<int> run_list(Context& context, const Arguments&) {
   return 0;
 }
 
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_enable-console-custom-url.html
+Result<int> run_console(Context& context, const Arguments& a) {
+  const auto session = TRY(Login(context).current());
+  std::string federation = a.get("--federation-endpoint");
+  if (federation.empty()) {
+    if (!session || session->endpoint != kAmazon)
+      return error("NotFound",
+                   "this Bastide has no web console; --federation-endpoint names the sign-in of one");
+    federation = "https://signin.aws.amazon.com/federation";
+  }
+  const auto c = TRY(context.credentials(a.get("PROFILE")));
+  const size_t scheme = federation.find("://");
+  const size_t slash = scheme == std::string::npos ? std::string::npos : federation.find('/', scheme + 3);
+  const auto endpoint = TRY(net::parse_endpoint(federation.substr(0, slash)));
+  net::HttpClient client(endpoint);
+  net::Request request;
+  request.method = "POST";
+  request.target = slash == std::string::npos ? "/" : federation.substr(slash);
+  request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+  const json::Value keys = json::object({{"sessionId", c.access_key_id},
+                                         {"sessionKey", c.secret_access_key},
+                                         {"sessionToken", c.session_token}});
+  request.body = "Action=getSigninToken&Session=" + percent_encode(json::print(keys));
+  const auto answer = TRY(client.send(request));
+  const auto token = json::parse(answer.body);
+  if (answer.status != 200 || !token || token->get("SigninToken").empty())
+    return error(fmt::format("{} answered {}", federation, answer.status));
+  std::printf("%s?Action=login&Issuer=bastide&Destination=%s&SigninToken=%s\n", federation.c_str(),
+              percent_encode(a.get("--destination")).c_str(),
+              percent_encode(token->get("SigninToken")).c_str());
+  return 0;
+}
+
 }  // namespace
 
+Command auth_console_command() {
+  return {"auth console",
+          "Prints a link that signs a browser in as a role",
+          "bastide auth console arn:aws:iam::111122223333:role/admin",
+          {{"PROFILE", Option::Kind::positional, "The profile", "", true},
+           {"--destination", Option::Kind::value, "Where the link leads", "https://console.aws.amazon.com/"},
+           {"--federation-endpoint", Option::Kind::value, "Of another sign-in than AWS's"}},
+          run_console};
+}
 Command auth_export_command() {
   return {"auth export",
           "Prints a profile's credentials; as JSON it is a `credential_process`",

@@ -9,7 +9,7 @@ std::vector<Command> client_commands() {
           reject_command(),    promote_command(),         rollback_command(),   release_list_command(),
           pipeline_list_command(), pipeline_run_command(), image_import_command(),
           aws_command(),       auth_login_command(), auth_logout_command(), auth_whoami_command(), auth_mfa_command(),
-          auth_export_command(), auth_exec_command(), auth_profiles_sync_command(), auth_profiles_list_command(),
+          auth_export_command(), auth_exec_command(), auth_console_command(), auth_profiles_sync_command(), auth_profiles_list_command(),
           auth_request_command(), auth_requests_command(), auth_approve_command(), auth_deny_command(), auth_revoke_command(),
           auth_audit_command(), auth_why_command(),     git_credential_command(), services_command(), down_command()};
   for (auto& command : secrets_commands()) all.push_back(std::move(command));

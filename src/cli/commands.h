@@ -23,6 +23,7 @@ Command auth_whoami_command();
 Command auth_mfa_command();
 Command auth_export_command();
 Command auth_exec_command();
+Command auth_console_command();
 Command auth_profiles_sync_command();
 Command auth_profiles_list_command();
 Command auth_request_command();

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """`bastide auth`: sign-in, MFA, roles, credential_process, access on request, and that removal ends everything."""
+import http.server
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 
 from support.house import BINARY, Credentials, House
-from support.people import Town, form, totp
+from support.people import Town, form, tag, totp
 
 PASSWORD = "Correct-horse-7-battery"
 
@@ -130,6 +132,36 @@ def main(house, folder):
     assert "sts.AssumeRole" in trail and ":user/alice" in trail, trail
     denied = auth("audit", "--denied", "--limit", "20", "--profile", "operator", "--json").stdout
     assert all(not json.loads(line)["allowed"] for line in denied.splitlines()) and denied, denied
+
+    # Long-term keys become a session too (against AWS as well), and roles go by their ARN; a link for a browser.
+    made = town.iam("security", "CreateAccessKey", UserName="alice")
+    keys = f"{tag(made, 'AccessKeyId')}\n{tag(made, 'SecretAccessKey').replace('&#x2F;', '/')}\n"
+    wrong = auth("login", "--keys-stdin", "--mfa-serial", f"arn:aws:iam::{town.security}:mfa/alice", "--mfa-code", "000000", check=False, input=keys)
+    assert wrong.returncode == 1 and "MultiFactorAuthentication failed" in wrong.stderr, wrong
+    auth("login", "--keys-stdin", input=keys)
+    assert json.loads(auth("whoami", "--json").stdout)["arn"] == alice
+    out = auth("exec", developer, "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID").stdout
+    assert out.startswith("ASIA"), out
+    asked = []
+
+    class Federation(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"SigninToken": "token+1"}')
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Federation)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    link = auth("console", "stage-developer", "--federation-endpoint", f"http://127.0.0.1:{server.server_port}/federation").stdout
+    assert "Action=login" in link and "SigninToken=token%2B1" in link, link
+    assert "Action=getSigninToken" in asked[0] and "sessionToken" in asked[0], asked
+    server.shutdown()
+    assert "no web console" in auth("console", "stage-developer", check=False).stderr
+    town.iam("security", "DeleteAccessKey", UserName="alice", AccessKeyId=tag(made, "AccessKeyId"))
 
     # Removing the user ends the session, and every role's that it assumed.
     role = session_of(auth("export", "stage-developer").stdout)

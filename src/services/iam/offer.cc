@@ -67,6 +67,9 @@ Targets oidc_target(const aws::Call& call, const Request& q) {
   aws::Target t;
   if constexpr (requires { q.open_id_connect_provider_arn; }) {
     t.resource = q.open_id_connect_provider_arn;
+    // One of another account is out of reach, whether it exists or not.
+    const auto arn = aws::parse_arn(q.open_id_connect_provider_arn);
+    if (arn && aws::valid_account_id(arn->account)) t.owner = arn->account;
   } else if constexpr (requires { q.url; }) {
     t.resource = aws::make_arn("iam", "", call.account,
                                "oidc-provider/" + (q.url.starts_with("https://") ? q.url.substr(8) : q.url));
