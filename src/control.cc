@@ -1,6 +1,7 @@
 // Wires the role `control`: AWS's APIs, registry, git, pipeline, over one store, on one loop.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -336,6 +337,8 @@ Result<int> run(cli::Context& context, const cli::Arguments& a) {
   options.boot_helper = TRY(boot_helper(options, sys::Fd(given_fd(a, "boot-helper"))));
   options.api = sys::Fd(given_fd(a, "api"));
   options.api_port = static_cast<uint16_t>(TRY(parse_int(a.get("--api-port"))));
+  ::prctl(PR_SET_DUMPABLE, 0);  // no core dump with keys in it
+  if (const int unlock = given_fd(a, "unlock"); unlock >= 0) ::setenv("BASTIDE_UNLOCK_FD", std::to_string(unlock).c_str(), 1);
   net::Loop loop;
   auto control = TRY(Control::open(std::move(options)));
   loop.on_signals({SIGTERM, SIGINT}, [&](auto&&...) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "keep.h"
 #include "roles.h"
 
 int main(int argc, char** argv) {
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
   auto commands = cli::client_commands();
   commands.insert(commands.begin() + 1, serve_command());
+  for (auto& command : keep_commands()) commands.push_back(std::move(command));
   const auto documented = commands;
   commands.push_back({"reference", "Prints docs/CLI.md", "", {}, [documented](cli::Context&, const cli::Arguments&) -> Result<int> {
                         std::fputs(cli::reference(documented).c_str(), stdout);

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "cli/context.h"
+#include "keep.h"
 #include "roles.h"
 #include "runner/tier.h"
 #include "serve/supervisor.h"
@@ -32,6 +33,7 @@ Result<int> run_serve(cli::Context& context, const cli::Arguments& a) {
   if (!options.tier.empty() && !runner::tier_named(options.tier))
     return error("Invalid", "--tier is root, userns, chroot or landlock, not '" + options.tier + "'");
   options.debug = a.flag("--debug");
+  const sys::Fd unlock = TRY(unlock_home(options.home));
   TRY(serve::run(options));
   return 0;
 }

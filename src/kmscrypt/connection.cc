@@ -48,15 +48,17 @@ bool parse_ip(const std::string& text, uint16_t port, Address& out) {
   return false;
 }
 
-// The first A record. https://www.rfc-editor.org/rfc/rfc1035#section-4.1
-Result<std::string> query(const std::string& name, const std::string& server) {
+constexpr uint8_t kA = 1, kAaaa = 28;
+
+// The first record of the type. https://www.rfc-editor.org/rfc/rfc1035#section-4.1
+Result<std::string> query(const std::string& name, const std::string& server, uint8_t wanted) {
   std::string packet = random_bytes(2) + std::string("\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00", 10);
   for (const auto label : split(name, '.')) {
     if (label.empty() || label.size() > 63) return error("not a host name: " + name);
     packet += static_cast<char>(label.size());
     packet += label;
   }
-  packet += std::string("\0\x00\x01\x00\x01", 5);
+  packet += std::string("\0\x00", 2) + static_cast<char>(wanted) + std::string("\x00\x01", 2);
   Address to;
   if (!parse_ip(server, 53, to)) return error("not a name server: " + server);
   const sys::Fd socket(::socket(to.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -65,12 +67,15 @@ Result<std::string> query(const std::string& name, const std::string& server) {
     return sys::system_error("name server " + server);
   }
   pollfd p{socket.get(), POLLIN, 0};
-  if (::poll(&p, 1, kDnsPatience) != 1) return error("Timeout", "the name server " + server + " does not answer");
+  if (::poll(&p, 1, kDnsPatience) != 1)
+    return error("Timeout", "the name server " + server + " does not answer");
   uint8_t answer[1500];
   const ssize_t n = ::recv(socket.get(), answer, sizeof answer, 0);
   if (n < 12 || std::memcmp(answer, packet.data(), 2) != 0) return error("a wrong answer of the name server");
   const auto size = static_cast<size_t>(n);
-  const auto u16 = [&](size_t at) { return at + 1 < size ? static_cast<size_t>(answer[at] << 8 | answer[at + 1]) : 0; };
+  const auto u16 = [&](size_t at) {
+    return at + 1 < size ? static_cast<size_t>(answer[at] << 8 | answer[at + 1]) : 0;
+  };
   const auto skip_name = [&](size_t at) {
     while (at < size && answer[at] != 0) {
       if ((answer[at] & 0xc0) == 0xc0) return at + 2;
@@ -83,9 +88,9 @@ Result<std::string> query(const std::string& name, const std::string& server) {
     at = skip_name(at);
     const size_t type = u16(at), length = u16(at + 8);
     at += 10;
-    if (type == 1 && length == 4 && at + 4 <= size) {
-      char text[INET_ADDRSTRLEN];
-      ::inet_ntop(AF_INET, answer + at, text, sizeof text);
+    if (type == wanted && length == (wanted == kA ? 4u : 16u) && at + length <= size) {
+      char text[INET6_ADDRSTRLEN];
+      ::inet_ntop(wanted == kA ? AF_INET : AF_INET6, answer + at, text, sizeof text);
       return std::string(text);
     }
     at += length;
@@ -93,17 +98,39 @@ Result<std::string> query(const std::string& name, const std::string& server) {
   return error("NotFound", "the host " + name + " has no address");
 }
 
+// /etc/hosts: an address and its names a line.
+std::string in_hosts(const std::string& host) {
+  const auto text = sys::read_file("/etc/hosts", 1 << 20);
+  if (!text) return "";
+  for (auto line : split(*text, '\n')) {
+    line = line.substr(0, line.find('#'));
+    std::string address;
+    while (!(line = trim(line)).empty()) {
+      const size_t end = line.find_first_of(" \t");
+      const std::string_view word = line.substr(0, end);
+      if (!address.empty() && iequals(word, host)) return address;
+      if (address.empty()) address = word;
+      line = end == std::string_view::npos ? std::string_view() : line.substr(end);
+    }
+  }
+  return "";
+}
+
 Result<Address> resolve(const std::string& host, uint16_t port) {
   Address out;
   if (parse_ip(host == "localhost" ? "127.0.0.1" : host, port, out)) return out;
+  if (const auto known = in_hosts(host); !known.empty() && parse_ip(known, port, out)) return out;
   Error last = error("/etc/resolv.conf names no server to look up " + host);
   const auto configuration = sys::read_file("/etc/resolv.conf", 64 << 10);
   if (!configuration) return last;
   for (const auto line : split(*configuration, '\n')) {
     if (!line.starts_with("nameserver ")) continue;
-    const auto address = query(host, std::string(trim(line.substr(11))));
-    if (address && parse_ip(*address, port, out)) return out;
-    if (!address) last = address.error();
+    for (const uint8_t type : {kA, kAaaa}) {
+      const auto address = query(host, std::string(trim(line.substr(11))), type);
+      if (address && parse_ip(*address, port, out)) return out;
+      if (!address) last = address.error();
+      if (last.code != "NotFound") break;
+    }
   }
   return last;
 }
@@ -119,7 +146,8 @@ class Connection {
     const Address to = TRY(resolve(url.host, url.port));
     Connection c;
     c.fd_ = sys::Fd(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const timeval patience{static_cast<time_t>(timeout / 1000), static_cast<suseconds_t>(timeout % 1000 * 1000)};
+    const timeval patience{static_cast<time_t>(timeout / 1000),
+                           static_cast<suseconds_t>(timeout % 1000 * 1000)};
     if (!c.fd_ || ::setsockopt(c.fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
         ::setsockopt(c.fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
         ::connect(c.fd_.get(), reinterpret_cast<const sockaddr*>(&to.storage), to.length) != 0) {
@@ -143,7 +171,8 @@ class Connection {
     std::string out;
     char buffer[16384];
     for (;;) {
-      const ssize_t n = ssl_ ? SSL_read(ssl_.get(), buffer, sizeof buffer) : ::recv(fd_.get(), buffer, sizeof buffer, 0);
+      const ssize_t n =
+          ssl_ ? SSL_read(ssl_.get(), buffer, sizeof buffer) : ::recv(fd_.get(), buffer, sizeof buffer, 0);
       if (n < 0 && !ssl_) return sys::system_error("receive");
       if (n <= 0) return out;
       out.append(buffer, static_cast<size_t>(n));
@@ -167,7 +196,8 @@ class Connection {
     SSL_set_fd(ssl_.get(), fd_.get());
     if (SSL_connect(ssl_.get()) != 1) {
       const long verdict = SSL_get_verify_result(ssl_.get());
-      return error("TLS to " + host + " failed" + (verdict == X509_V_OK ? "" : std::string(": ") + X509_verify_cert_error_string(verdict)));
+      return error("TLS to " + host + " failed" +
+                   (verdict == X509_V_OK ? "" : std::string(": ") + X509_verify_cert_error_string(verdict)));
     }
     return {};
   }
@@ -220,7 +250,8 @@ Result<Url> parse_url(const std::string& text) {
     url.port = static_cast<uint16_t>(port);
     authority = authority.substr(0, colon);
   }
-  if (authority.starts_with('[') && authority.ends_with(']')) authority = authority.substr(1, authority.size() - 2);
+  if (authority.starts_with('[') && authority.ends_with(']'))
+    authority = authority.substr(1, authority.size() - 2);
   url.host = authority;
   if (url.host.empty()) return error("no host in " + text);
   return url;
@@ -231,7 +262,8 @@ Result<Reply> exchange(const Url& url, const std::string& head, const std::strin
   TRY(connection.send(head + "Connection: close\r\n\r\n" + body));
   const std::string answer = TRY(connection.receive_all());
   const size_t end = answer.find("\r\n\r\n");
-  if (end == std::string::npos || !answer.starts_with("HTTP/1.") || answer.size() < 12) return error("no HTTP answer from " + url.host);
+  if (end == std::string::npos || !answer.starts_with("HTTP/1.") || answer.size() < 12)
+    return error("no HTTP answer from " + url.host);
   Reply reply;
   reply.status = static_cast<int>(TRY(parse_int(answer.substr(9, 3))));
   const std::string headers = lower(answer.substr(0, end));

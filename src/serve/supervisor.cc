@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "net/message.h"
 #include "net/socket.h"
@@ -171,6 +173,7 @@ Result<void> run(const Options& options) {
   if (owners) control.run_as(owners->control, home);
   if (boot_helper) control.give("boot-helper", boot_helper.get());
   control.give("api", api.fd.get());
+  if (const char* unlock = ::getenv("BASTIDE_UNLOCK_FD")) control.give("unlock", static_cast<int>(TRY(parse_int(unlock))));
   auto edge_arguments = common;
   if (owners) edge_arguments.insert(edge_arguments.end(), {"--become", std::to_string(owners->edge)});
   Role edge("edge", edge_arguments);

@@ -1,20 +1,18 @@
 #include "store/keyring.h"
 
-#include <sys/stat.h>
-
 #include <map>
 #include <mutex>
 
-#include "base/bytes.h"
 #include "base/crypto.h"
+#include "store/master_key.h"
 #include "sys/file.h"
 
 namespace bastide::store {
 namespace {
 
-constexpr std::string_view kHeader = "bastide-master-key-1 ";
 constexpr std::string_view kCheckText = "this is the right master key";
-constexpr char kFormat = 1;
+constexpr char kFirstGeneration = 1;  // and nothing more
+constexpr char kOtherGeneration = 2;  // then one byte: which
 constexpr size_t kMaxPurposes = 256;
 
 // RFC 5869 with SHA-256 and one block of output. https://www.rfc-editor.org/rfc/rfc5869
@@ -27,38 +25,22 @@ std::string hkdf(std::string_view secret, std::string_view salt, std::string_vie
   return out;
 }
 
-Result<std::string> load(const std::string& path) {
-  struct stat st;
-  if (::stat(path.c_str(), &st) != 0) return sys::system_error(path);
-  if ((st.st_mode & 077) != 0) {
-    return error("Denied", path + " can be read by others; make it private: chmod 600 " + path);
-  }
-  auto text = TRY(sys::read_file(path, 4096));
-  std::string_view body = trim(text);
-  if (!body.starts_with(kHeader)) return error("Invalid", path + " is not a master key of Bastide");
-  body.remove_prefix(kHeader.size());
-  auto key = unbase64(body);
-  wipe(text);
-  if (!key || key->size() != 32) return error("Invalid", path + " is not a master key of Bastide");
-  return key;
-}
-
 }  // namespace
 
 struct Keyring::Impl {
-  std::string master;
+  MasterKeys masters;
   std::mutex mutex;
-  std::map<std::string, std::string, std::less<>> derived;
+  std::map<std::pair<size_t, std::string>, std::string> derived;
 
   ~Impl() {
-    wipe(master);
     for (auto& [purpose, key] : derived) wipe(key);
   }
-  std::string key(const std::string& purpose) {
+  size_t newest() const { return masters.all().size() - 1; }
+  std::string key(size_t generation, const std::string& purpose) {
     const std::lock_guard lock(mutex);
-    if (auto it = derived.find(purpose); it != derived.end()) return it->second;
-    std::string made = hkdf(master, "bastide", purpose);
-    if (derived.size() < kMaxPurposes) derived.emplace(purpose, made);
+    if (auto it = derived.find({generation, purpose}); it != derived.end()) return it->second;
+    std::string made = hkdf(masters.all()[generation], "bastide", purpose);
+    if (derived.size() < kMaxPurposes) derived.emplace(std::pair(generation, purpose), made);
     return made;
   }
 };
@@ -73,15 +55,16 @@ Result<std::unique_ptr<Keyring>> Keyring::open(const std::string& key_file, cons
       return error("NotFound",
                    "the master key " + key_file + " is missing; without it nothing here can be read");
     }
-    std::string master = random_bytes(32);
-    std::string text = std::string(kHeader) + base64(master) + "\n";
-    auto written = sys::write_file(key_file, text, 0600);
-    wipe(text);
-    wipe(master);
-    TRY(std::move(written));
+    MasterKeys fresh;
+    fresh.add_generation();
+    TRY(save_master_keys(key_file, fresh, {}, ""));
   }
   std::unique_ptr<Keyring> ring(new Keyring);
-  ring->impl_->master = TRY(load(key_file));
+  std::string passphrase = TRY(given_passphrase());
+  auto opened = open_master_keys(key_file, passphrase);
+  wipe(passphrase);
+  if (!opened) return std::move(opened).error();
+  ring->impl_->masters = std::move(*opened);
   if (!checked) {
     TRY(sys::write_file(check_path, ring->seal("check", kCheckText, ""), 0600));
     return ring;
@@ -95,8 +78,10 @@ Result<std::unique_ptr<Keyring>> Keyring::open(const std::string& key_file, cons
 }
 
 std::string Keyring::seal(const std::string& purpose, std::string_view plaintext, std::string_view context) {
-  std::string key = impl_->key(purpose);
-  std::string out(1, kFormat);
+  const size_t generation = impl_->newest();
+  std::string key = impl_->key(generation, purpose);
+  std::string out(1, generation == 0 ? kFirstGeneration : kOtherGeneration);
+  if (generation != 0) out += static_cast<char>(generation);
   out += bastide::seal(key, plaintext, context);
   wipe(key);
   return out;
@@ -104,9 +89,14 @@ std::string Keyring::seal(const std::string& purpose, std::string_view plaintext
 
 Result<std::string> Keyring::unseal(const std::string& purpose, std::string_view sealed,
                                     std::string_view context) {
-  if (sealed.empty() || sealed[0] != kFormat) return error("Invalid", "sealed text has an unknown format");
-  std::string key = impl_->key(purpose);
-  auto out = bastide::unseal(key, sealed.substr(1), context);
+  const bool other = sealed.size() > 1 && sealed[0] == kOtherGeneration;
+  const size_t generation = other ? static_cast<uint8_t>(sealed[1]) : 0;
+  if (sealed.empty() || (sealed[0] != kFirstGeneration && !other))
+    return error("Invalid", "sealed text has an unknown format");
+  if (generation > impl_->newest())
+    return error("WrongKey", "sealed under a generation of the master key that this one lacks");
+  std::string key = impl_->key(generation, purpose);
+  auto out = bastide::unseal(key, sealed.substr(other ? 2 : 1), context);
   wipe(key);
   return out;
 }

@@ -89,7 +89,6 @@ Result<void> check_container(const json::Value& c) {
               "environmentFiles",
               "mountPoints",
               "volumesFrom",
-              "secrets",
               "dependsOn",
               "privileged",
               "dnsServers",
@@ -181,7 +180,10 @@ Result<void> check_definition(const json::Value& in) {
                       cpu, memory));
     }
   }
-  for (const auto& c : containers) TRY(check_container(c));
+  for (const auto& c : containers) {
+    TRY(check_container(c));
+    TRY(check_secrets(c, in.get("executionRoleArn")));
+  }
   return {};
 }
 

@@ -123,6 +123,9 @@ json::Value make_task(const Place& p, const std::string& cluster, const json::Va
 json::Value make_deployment(const json::Value& service, Millis now);
 // Members that this ECS does not do are refused by name. Faults: ClientException, InvalidParameterException.
 Result<void> check_definition(const json::Value& request);
+// task_secrets.cc: whether a container's `secrets` may be registered, and one of them when a task starts.
+Result<void> check_secrets(const json::Value& container, const std::string& execution_role);
+Result<std::string> pull_secret(aws::LocalClient& client, const aws::Principal& who, const Place& p, const std::string& value_from);
 Result<void> check_network(const json::Value& request);
 Result<int64_t> cpu_units(const std::string& text);
 Result<int64_t> memory_mib(const std::string& text);

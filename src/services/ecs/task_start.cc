@@ -295,6 +295,15 @@ Result<internal::TaskSpec> Ecs::prepare(const Place& p, json::Value& task, const
   for (const auto& e : container.get_array("environment")) {
     set_variable(image.environment, e.get("name"), e.get("value"));
   }
+  const auto& secrets = container.get_array("secrets");
+  if (!secrets.empty()) {
+    if (task.get("_execution_role").empty()) return own_failure("ResourceInitializationError: secrets need an execution role");
+    const auto reader = TRY(execution_principal(task));
+    for (const auto& s : secrets) {
+      const std::string value = TRY(ecs::pull_secret(parts_.client, reader, p, s.get("valueFrom")));
+      set_variable(image.environment, s.get("name"), value);
+    }
+  }
   if (const json::Value* over = override_of(task, container.get("name"))) {
     if (!over->get_array("command").empty()) image.command = strings(over->get_array("command"));
     for (const auto& e : over->get_array("environment")) {

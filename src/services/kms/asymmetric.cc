@@ -192,6 +192,29 @@ Result<std::string> asymmetric_decrypt(std::string_view der, std::string_view al
   return oaep(der, algorithm, text, EVP_PKEY_decrypt_init, EVP_PKEY_decrypt);
 }
 
+Result<size_t> rsa_bytes(std::string_view private_der) {
+  auto key = TRY(load(private_der));
+  return static_cast<size_t>(EVP_PKEY_get_size(key.get()));
+}
+
+Result<std::string> aes_key_unwrap(std::string_view key, std::string_view wrapped) {
+  const EVP_CIPHER* cipher = key.size() == 32   ? EVP_aes_256_wrap_pad()
+                             : key.size() == 24 ? EVP_aes_192_wrap_pad()
+                             : key.size() == 16 ? EVP_aes_128_wrap_pad()
+                                                : nullptr;
+  if (cipher == nullptr || wrapped.size() < 16 || wrapped.size() > 8192) return failed("unwrapping");
+  const std::unique_ptr<EVP_CIPHER_CTX, Free<EVP_CIPHER_CTX_free>> ctx(EVP_CIPHER_CTX_new());
+  std::string out(wrapped.size() + 16, '\0');
+  int size = 0;
+  EVP_CIPHER_CTX_set_flags(ctx.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+  if (EVP_DecryptInit_ex(ctx.get(), cipher, nullptr, u8(key), nullptr) != 1 ||
+      EVP_DecryptUpdate(ctx.get(), u8(out), &size, u8(wrapped), static_cast<int>(wrapped.size())) != 1) {
+    return failed("unwrapping");
+  }
+  out.resize(static_cast<size_t>(size));
+  return out;
+}
+
 Result<std::string> mac(std::string_view key, std::string_view algorithm, std::string_view message) {
   std::string out(EVP_MAX_MD_SIZE, '\0');
   unsigned size = 0;

@@ -27,6 +27,9 @@ Result<std::string> asymmetric_encrypt(std::string_view private_der, std::string
                                        std::string_view text);
 Result<std::string> asymmetric_decrypt(std::string_view private_der, std::string_view algorithm,
                                        std::string_view text);
+// What wraps imported key material. https://www.rfc-editor.org/rfc/rfc5649
+Result<size_t> rsa_bytes(std::string_view private_der);
+Result<std::string> aes_key_unwrap(std::string_view key, std::string_view wrapped);
 Result<std::string> mac(std::string_view key, std::string_view algorithm, std::string_view message);
 
 }  // namespace bastide::services

@@ -44,7 +44,7 @@ aws::Target Kms::target(const Call& call, const Entry& entry, const std::string&
                {"kms:CustomerMasterKeySpec", k.spec},
                {"kms:KeyUsage", k.usage},
                {"kms:CustomerMasterKeyUsage", k.usage},
-               {"kms:KeyOrigin", "AWS_KMS"},
+               {"kms:KeyOrigin", k.origin},
                {"kms:MultiRegion", "false"}};
   // The service that makes the call, in its own name or in that of its caller.
   std::string via = call.principal.kind == aws::Principal::Kind::service ? call.principal.name : "";
@@ -97,6 +97,8 @@ Result<void> Kms::not_pending(const Entry& entry) {
 
 Result<void> Kms::usable(const Entry& entry) {
   TRY(not_pending(entry));
+  if (entry.key.state == "PendingImport")
+    return fault("KMSInvalidStateException", entry.key.arn() + " is pending import.");
   if (entry.key.state == "Disabled") return fault("DisabledException", entry.key.arn() + " is disabled.");
   return {};
 }

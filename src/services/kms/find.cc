@@ -86,6 +86,7 @@ Result<Kms::Found> Kms::load(const std::string& account, const std::string& regi
   }));
   if (!found) return Found{};
   for (const auto& m : entry->key.materials) {
+    if (m.sealed.empty()) continue;
     const auto raw = TRY(unhex(m.id));
     entry->opened[raw] = TRY(open_material(keyring_, entry->key, m));
     entry->current = raw;
@@ -183,10 +184,10 @@ Result<std::string> Kms::make_managed(const std::string& region, const std::stri
                   {"Action", json::array({"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*",
                                           "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"})},
                   {"Resource", "*"},
-                  {"Condition",
-                   json::object({{"StringEquals",
-                                  json::object({{"kms:CallerAccount", account},
-                                                {"kms:ViaService", service + "." + region + ".amazonaws.com"}})}})}}),
+                  {"Condition", json::object({{"StringEquals",
+                                               json::object({{"kms:CallerAccount", account},
+                                                             {"kms:ViaService", service + "." + region +
+                                                                                    ".amazonaws.com"}})}})}}),
              json::object({{"Sid", "Allow direct access to key metadata to the account"},
                            {"Effect", "Allow"},
                            {"Principal", json::object({{"AWS", "arn:aws:iam::" + account + ":root"}})},

@@ -57,7 +57,9 @@ json::Value to_json(const KmsKey& k) {
                        {"materials", std::move(materials)},
                        {"rotates", k.rotates},
                        {"rotationDays", k.rotation_days},
-                       {"nextRotation", k.next_rotation}});
+                       {"nextRotation", k.next_rotation},
+                       {"origin", k.origin},
+                       {"validTo", k.valid_to}});
 }
 
 Result<KmsKey> key_from_json(const json::Value& b) {
@@ -78,11 +80,20 @@ Result<KmsKey> key_from_json(const json::Value& b) {
     auto sealed = TRY(unbase64(m.get("sealed")));
     k.materials.push_back({m.get("id"), std::move(sealed), m.get_int("created"), m.get("rotation")});
   }
-  if (k.materials.empty()) return error("key " + k.id + " has no material");
+  k.origin = b.get("origin", "AWS_KMS");
+  k.valid_to = b.get_int("validTo");
+  if (k.materials.empty() && k.origin == "AWS_KMS") return error("key " + k.id + " has no material");
   k.rotates = b.get_bool("rotates");
   k.rotation_days = static_cast<int>(b.get_int("rotationDays", 365));
   k.next_rotation = b.get_int("nextRotation");
   return k;
+}
+
+void KmsKey::forget_material() {
+  if (materials.empty()) return;
+  materials.back().sealed.clear();
+  valid_to = 0;
+  if (state != "PendingDeletion") state = "PendingImport";
 }
 
 json::Value to_json(const Grant& g) {

@@ -34,6 +34,7 @@ struct KmsKey {
   std::string usage = "ENCRYPT_DECRYPT";
   std::string spec = kSymmetric;
   std::string manager = "CUSTOMER";
+  std::string origin = "AWS_KMS";  // or EXTERNAL: imported; then there may be no material
   std::string state = "Enabled";
   Millis created = 0;
   Millis deletion = 0;  // when state is PendingDeletion
@@ -43,8 +44,11 @@ struct KmsKey {
   bool rotates = false;
   int rotation_days = 365;
   Millis next_rotation = 0;
+  Millis valid_to = 0;  // of imported material; 0: for ever
 
   std::string arn() const;
+  bool usable_material() const { return !materials.empty() && !materials.back().sealed.empty(); }
+  void forget_material();  // the imported one; its id stays
   bool symmetric() const { return spec == kSymmetric; }
 };
 

@@ -23,7 +23,8 @@ std::optional<std::vector<std::string>> names(const std::vector<const char*>& li
 
 // CloudFormation alone marks what it makes, in calls that it makes for somebody.
 bool reserved(const aws::Call& call, const std::string& key) {
-  return key.starts_with("aws:") && (call.principal.called_via.empty() || !key.starts_with("aws:cloudformation:"));
+  return key.starts_with("aws:") &&
+         (call.principal.called_via.empty() || !key.starts_with("aws:cloudformation:"));
 }
 
 Result<void> add_tags(const aws::Call& call, std::map<std::string, std::string>& tags,
@@ -65,7 +66,11 @@ m::KeyMetadata Kms::metadata(const KmsKey& k) const {
   out.key_usage = k.usage;
   out.key_state = k.state;
   if (k.state == "PendingDeletion") out.deletion_date = k.deletion;
-  out.origin = "AWS_KMS";
+  out.origin = k.origin;
+  if (k.origin == "EXTERNAL" && k.usable_material()) {
+    out.expiration_model = k.valid_to != 0 ? "KEY_MATERIAL_EXPIRES" : "KEY_MATERIAL_DOES_NOT_EXPIRE";
+    if (k.valid_to != 0) out.valid_to = k.valid_to;
+  }
   out.key_manager = k.manager;
   out.customer_master_key_spec = k.spec;
   out.key_spec = k.spec;
@@ -73,7 +78,7 @@ m::KeyMetadata Kms::metadata(const KmsKey& k) const {
   if (k.usage == "SIGN_VERIFY") out.signing_algorithms = names(facts->signing);
   if (k.usage == "GENERATE_VERIFY_MAC") out.mac_algorithms = names(facts->macs);
   out.multi_region = false;
-  if (k.symmetric()) out.current_key_material_id = k.materials.back().id;
+  if (k.symmetric() && !k.materials.empty()) out.current_key_material_id = k.materials.back().id;
   return out;
 }
 
@@ -82,8 +87,10 @@ Result<m::CreateKeyResponse> Kms::create_key(Call& call, const m::CreateKeyReque
   if (q.multi_region.value_or(false)) {
     return fault("UnsupportedOperationException", "Multi-Region keys are not supported.");
   }
-  if (q.origin.value_or("AWS_KMS") != "AWS_KMS" || q.custom_key_store_id || q.xks_key_id) {
-    return fault("UnsupportedOperationException", "Only keys with the origin AWS_KMS are supported.");
+  const std::string origin = q.origin.value_or("AWS_KMS");
+  if ((origin != "AWS_KMS" && origin != "EXTERNAL") || q.custom_key_store_id || q.xks_key_id) {
+    return fault("UnsupportedOperationException",
+                 "Only keys with the origin AWS_KMS or EXTERNAL are supported.");
   }
   KmsKey k;
   k.id = new_uuid();
@@ -106,7 +113,13 @@ Result<m::CreateKeyResponse> Kms::create_key(Call& call, const m::CreateKeyReque
   }
   if (q.tags) TRY(add_tags(call, k.tags, *q.tags));
   TRY(check_policy(call, k, q.bypass_policy_lockout_safety_check.value_or(false)));
-  if (k.symmetric()) {
+  if (origin == "EXTERNAL") {
+    if (!k.symmetric() && !k.spec.starts_with("HMAC_")) {
+      return fault("UnsupportedOperationException", "Material for " + k.spec + " keys cannot be imported.");
+    }
+    k.origin = origin;
+    k.state = "PendingImport";
+  } else if (k.symmetric()) {
     k.materials.push_back(TRY(make_material(keyring_, k, call.now)));
   } else {
     auto made = net::offload_result([&] { return make_material(keyring_, k, call.now); });
@@ -136,6 +149,8 @@ Result<m::ListKeysResponse> Kms::list_keys(Call& call, const m::ListKeysRequest&
 Result<model::Empty> Kms::enable_key(Call& call, const m::EnableKeyRequest& q) {
   const auto found = TRY(find_key(call, q.key_id));
   TRY(not_pending(*found));
+  if (found->key.state == "PendingImport")
+    return fault("KMSInvalidStateException", found->key.arn() + " is pending import.");
   TRY(change(*found, [](KmsKey& k) -> Result<void> {
     k.state = "Enabled";
     return {};
@@ -146,6 +161,8 @@ Result<model::Empty> Kms::enable_key(Call& call, const m::EnableKeyRequest& q) {
 Result<model::Empty> Kms::disable_key(Call& call, const m::DisableKeyRequest& q) {
   const auto found = TRY(find_key(call, q.key_id));
   TRY(not_pending(*found));
+  if (found->key.state == "PendingImport")
+    return fault("KMSInvalidStateException", found->key.arn() + " is pending import.");
   TRY(change(*found, [](KmsKey& k) -> Result<void> {
     k.state = "Disabled";
     return {};
@@ -189,7 +206,7 @@ Result<m::CancelKeyDeletionResponse> Kms::cancel_deletion(Call& call, const m::C
     return fault("KMSInvalidStateException", found->key.arn() + " is not pending deletion.");
   }
   TRY(change(*found, [](KmsKey& k) -> Result<void> {
-    k.state = "Disabled";
+    k.state = k.origin == "EXTERNAL" && !k.usable_material() ? "PendingImport" : "Disabled";
     k.deletion = 0;
     return {};
   }));
@@ -284,6 +301,7 @@ Result<m::ListKeyPoliciesResponse> Kms::list_policies(Call& call, const m::ListK
 
 void Kms::start() {
   database_.run_jobs("kms.deletion", [this](store::Job& job) { return run_deletion(job); });
+  database_.run_jobs("kms.expiry", [this](store::Job& job) { return run_expiry(job); });
   database_.run_jobs("kms.rotation", [this](store::Job& job) { return run_rotation(job); });
 }
 

@@ -68,11 +68,13 @@ class Kms {
   model::kms::KeyMetadata metadata(const KmsKey& key) const;
   Result<std::optional<Millis>> run_deletion(store::Job& job);
   Result<std::optional<Millis>> run_rotation(store::Job& job);
+  Result<std::optional<Millis>> run_expiry(store::Job& job);
 
   void offer_keys(aws::Registry& registry);
   void offer_crypto(aws::Registry& registry);
   void offer_asymmetric(aws::Registry& registry);
   void offer_grants(aws::Registry& registry);
+  void offer_import(aws::Registry& registry);
 
 #define KMS_OPERATION(name, Op) \
   Result<model::kms::op::Op::Response> name(Call& call, const model::kms::op::Op::Request& request)
@@ -133,6 +135,10 @@ class Kms {
   KMS_OPERATION(list_retirable, ListRetirableGrants);
   Result<Grant> grant_to_retire(const Call& call, const model::kms::RetireGrantRequest& request,
                                 Found* found);
+  // import.cc
+  KMS_OPERATION(import_parameters, GetParametersForImport);
+  KMS_OPERATION(import_material, ImportKeyMaterial);
+  KMS_OPERATION(delete_material, DeleteImportedKeyMaterial);
 #undef KMS_OPERATION
 
   store::Database& database_;

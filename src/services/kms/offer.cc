@@ -126,6 +126,7 @@ void Kms::offer(aws::Registry& registry) {
   offer_crypto(registry);
   offer_asymmetric(registry);
   offer_grants(registry);
+  offer_import(registry);
 }
 
 }  // namespace bastide::services

@@ -13,6 +13,12 @@ namespace {
 constexpr size_t kMaxOnDemand = 25;
 constexpr int kDefaultPeriod = 365;
 
+Result<void> not_imported(const KmsKey& k) {
+  if (k.origin == "AWS_KMS") return {};
+  return fault("UnsupportedOperationException",
+               k.arn() + " origin is EXTERNAL which is not valid for this operation.");
+}
+
 Error not_symmetric(const KmsKey& k) {
   return fault("UnsupportedOperationException",
                k.arn() + " is not a symmetric encryption key; it cannot be rotated.");
@@ -23,6 +29,7 @@ std::string rotation_job(const KmsKey& k) { return k.account + "/" + k.region + 
 Result<model::Empty> Kms::enable_rotation(Call& call, const m::EnableKeyRotationRequest& q) {
   const auto found = TRY(find_key(call, q.key_id));
   TRY(usable(*found));
+  TRY(not_imported(found->key));
   if (!found->key.symmetric()) return not_symmetric(found->key);
   TRY(database_.write([&](store::Writer& w) -> Result<void> {
     auto k = TRY(reread(w, found->key.account, found->key.region, found->key.id));
@@ -66,6 +73,7 @@ Result<m::GetKeyRotationStatusResponse> Kms::rotation_status(Call& call,
 Result<m::RotateKeyOnDemandResponse> Kms::rotate(Call& call, const m::RotateKeyOnDemandRequest& q) {
   const auto found = TRY(find_key(call, q.key_id));
   TRY(usable(*found));
+  TRY(not_imported(found->key));
   if (!found->key.symmetric()) return not_symmetric(found->key);
   auto material = TRY(make_material(keyring_, found->key, call.now));
   material.rotation = "ON_DEMAND";
