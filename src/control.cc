@@ -34,6 +34,7 @@
 #include "services/kms/kms.h"
 #include "services/logs/logs.h"
 #include "services/organizations/organizations.h"
+#include "services/s3/s3.h"
 #include "services/secretsmanager/secretsmanager.h"
 #include "services/ssm/ssm.h"
 #include "services/sts/sts.h"
@@ -71,7 +72,7 @@ class Control {
 
  private:
   Control(Options options, std::unique_ptr<store::Database> db, std::unique_ptr<store::Keyring> keyring,
-          std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit);
+          std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::ObjectData> objects, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit);
 
   void offer();
   void route();
@@ -87,6 +88,7 @@ class Control {
   std::unique_ptr<store::Database> db_;
   std::unique_ptr<store::Keyring> keyring_;
   std::unique_ptr<store::Blobs> blobs_;
+  std::unique_ptr<store::ObjectData> objects_;
   std::unique_ptr<store::Logs> log_store_;
   std::unique_ptr<aws::AuditLog> audit_;
 
@@ -110,6 +112,7 @@ class Control {
   services::ecs::RunnerLink runner_;
   services::NetworkReconciler networks_;
   services::Ecs ecs_;
+  services::S3 s3_;
   services::Cloudformation cloudformation_;
   delivery::RunnerSandboxes sandboxes_;
   delivery::DockerfileBuilder images_;
@@ -125,10 +128,11 @@ Result<std::unique_ptr<Control>> Control::open(Options options) {
   auto keyring = TRY(store::Keyring::open(home + "/master.key", home + "/master.check"));
   auto db = TRY(store::Database::open(home + "/metadata.sqlite", Clock::system()));
   auto blobs = TRY(store::Blobs::open(home + "/blobs"));
+  auto objects = TRY(store::ObjectData::open(home + "/objects"));
   auto logs = TRY(store::Logs::open(home + "/logs", Clock::system()));
   auto audit = TRY(aws::AuditLog::open(home + "/audit", Clock::system()));
   TRY(sys::make_folders(home + "/repositories"));
-  std::unique_ptr<Control> control(new Control(std::move(options), std::move(db), std::move(keyring), std::move(blobs),
+  std::unique_ptr<Control> control(new Control(std::move(options), std::move(db), std::move(keyring), std::move(blobs), std::move(objects),
                                                std::move(logs), std::move(audit)));
   control->iam_.use_accounts(control->organizations_);
   control->management_ = TRY(services::bootstrap(*control->db_, Clock::system()));
@@ -136,11 +140,12 @@ Result<std::unique_ptr<Control>> Control::open(Options options) {
 }
 
 Control::Control(Options options, std::unique_ptr<store::Database> db, std::unique_ptr<store::Keyring> keyring,
-                 std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit)
+                 std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::ObjectData> objects, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit)
     : options_(std::move(options)),
       db_(std::move(db)),
       keyring_(std::move(keyring)),
       blobs_(std::move(blobs)),
+      objects_(std::move(objects)),
       log_store_(std::move(log_store)),
       audit_(std::move(audit)),
       iam_(*db_, *keyring_, clock_),
@@ -171,6 +176,7 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
               return services::ecs::RoleSession{std::move(identity.principal), c.access_key_id, c.secret_access_key, c.session_token, c.expires_at};
             },
             [this](net::Exchange& exchange) { front_.handle(exchange); }}),
+      s3_({*db_, *keyring_, *objects_, front_.dispatch(), front_.local(), iam_, sts_, clock_}),
       cloudformation_(*db_, *keyring_, front_.local(), clock_),
       sandboxes_([this](net::Message request, Millis timeout) { return runner_.call(std::move(request), timeout); }, *blobs_),
       images_(front_.local(), *blobs_, sandboxes_, options_.home),
@@ -201,6 +207,7 @@ void Control::offer() {
   ec2_.offer(registry_);
   elbv2_.offer(registry_);
   ecs_.offer(registry_);
+  s3_.offer(registry_);
   cloudformation_.offer(registry_);
   delivery_.offer(registry_);
 }
@@ -211,6 +218,8 @@ void Control::route() {
   });
   front_.body_limit("ecr", 32u << 20);
   front_.body_limit("logs", 8u << 20);
+  front_.body_limit("s3", 4u << 20);
+  front_.use_door("s3", s3_);
   front_.route("/v2", [this](net::Exchange& e) { distribution_.handle(e); });
   front_.route("/git", [this](net::Exchange& e) { git_.handle(e); });
   front_.route("/health", [](net::Exchange& e) {
@@ -238,6 +247,7 @@ void Control::start() {
   secrets_.start();
   if (const auto started = ecr_.start(); !started) log::error("ecr: {}", started.error().message);
   logs_.start();
+  s3_.start();
   cloudformation_.start();
   pipeline_.start();
   net::spawn([this] {

@@ -36,6 +36,7 @@ class Rows final : public Writer {
                        Millis run_at) override;
   Result<int64_t> next(const std::string& counter) override;
 
+  Connection& connection() { return db_; }
   Wakes take_wakes() { return std::move(wakes_); }
 
  private:

@@ -33,6 +33,25 @@ CREATE UNIQUE INDEX job_key ON job(kind, key);
 CREATE INDEX job_due ON job(kind, run_at);
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 )",
+    // S3's objects (objects.h): every version a row; data files that rows name, and since when none does.
+    R"(
+CREATE TABLE s3_object(
+  bucket TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, version TEXT NOT NULL,
+  latest INTEGER NOT NULL, marker INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL,
+  modified INTEGER NOT NULL, data TEXT NOT NULL, meta TEXT NOT NULL,
+  PRIMARY KEY(bucket, key, seq)) WITHOUT ROWID;
+CREATE UNIQUE INDEX s3_object_version ON s3_object(bucket, key, version);
+CREATE TABLE s3_upload(
+  id TEXT PRIMARY KEY, bucket TEXT NOT NULL, key TEXT NOT NULL, started INTEGER NOT NULL, meta TEXT NOT NULL
+  ) WITHOUT ROWID;
+CREATE INDEX s3_upload_key ON s3_upload(bucket, key, started, id);
+CREATE TABLE s3_part(
+  upload TEXT NOT NULL REFERENCES s3_upload(id), number INTEGER NOT NULL, size INTEGER NOT NULL,
+  etag TEXT NOT NULL, modified INTEGER NOT NULL, data TEXT NOT NULL, meta TEXT NOT NULL,
+  PRIMARY KEY(upload, number)) WITHOUT ROWID;
+CREATE TABLE s3_data(id TEXT PRIMARY KEY, garbage_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX s3_garbage ON s3_data(garbage_at) WHERE garbage_at>0;
+)",
 };
 
 }  // namespace

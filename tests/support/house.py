@@ -38,6 +38,8 @@ def sign(credentials, method, url, headers, body, service, region, now=None):
     headers = {k.lower(): v for k, v in headers.items()}
     headers["host"] = parts.netloc
     headers["x-amz-date"] = stamp
+    if service == "s3":
+        headers["x-amz-content-sha256"] = hashlib.sha256(body).hexdigest()
     if credentials.token:
         headers["x-amz-security-token"] = credentials.token
     names = sorted(headers)

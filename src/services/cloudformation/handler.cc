@@ -40,6 +40,7 @@ const Handlers& all_handlers() {
     add_ec2_groups(h);
     add_ssm(h);
     add_secretsmanager(h);
+    add_s3(h);
     add_organizations(h);
     read_iam(h);
     read_network(h);

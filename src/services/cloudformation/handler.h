@@ -80,6 +80,7 @@ void add_ec2(Handlers&);
 void add_ec2_groups(Handlers&);
 void add_ssm(Handlers&);
 void add_secretsmanager(Handlers&);
+void add_s3(Handlers&);
 void add_organizations(Handlers&);
 void read_iam(Handlers&);  // after those that make them
 void read_network(Handlers&);
