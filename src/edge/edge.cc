@@ -1,5 +1,6 @@
 #include "edge/edge.h"
 
+#include <arpa/inet.h>
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "edge/explain.h"
 #include "edge/fetch.h"
+#include "internal/loopback.h"
 #include "sys/file.h"
 #include "sys/privilege.h"
 
@@ -45,6 +47,18 @@ Result<std::string> read_snapshot(int fd) {
     if (out.size() + static_cast<size_t>(n) > internal::kMaxEdgeSnapshotBytes)
       return error("TooLarge", "the snapshot is too large");
     out.append(buffer.data(), static_cast<size_t>(n));
+  }
+}
+
+void use_loopback(internal::EdgeSnapshot& snapshot) {
+  for (auto& group : snapshot.target_groups) {
+    for (auto& target : group.targets) {
+      in_addr address{};
+      char text[INET_ADDRSTRLEN];
+      if (::inet_pton(AF_INET, target.address.c_str(), &address) != 1) continue;
+      address.s_addr = htonl(internal::loopback_address(ntohl(address.s_addr)));
+      if (::inet_ntop(AF_INET, &address, text, sizeof text)) target.address = text;
+    }
   }
 }
 
@@ -178,6 +192,7 @@ Result<int64_t> Edge::apply(const std::string& text, bool keep) {
   auto built = net::offload_result([&]() -> Result<std::shared_ptr<Config>> {
     auto value = TRY(json::parse(text));
     auto snapshot = TRY(internal::edge_snapshot(value));
+    if (options_.loopback) use_loopback(snapshot);
     auto config = TRY(Config::build(std::move(snapshot)));
     if (keep && !options_.home.empty()) {
       TRY(sys::make_folders(options_.home + "/edge"));

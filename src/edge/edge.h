@@ -26,6 +26,7 @@ struct EdgeOptions {
   sys::Fd snapshot;                          // the last good one as a sealed memory file; may be empty
   sys::Fd userns;                            // to be entered before netns, where one is given
   sys::Fd netns;                             // where targets are reached; may be empty: here
+  bool loopback = false;                     // targets stand at the addresses of 127/8 for theirs
   uid_t become = 0;                          // after entering netns; 0: who it is
   std::shared_ptr<HostNetwork> host_network;  // where origins are reached that stand outside; may be empty: here
   Limits limits;

@@ -9,7 +9,8 @@
 //   network.list   {}                    -> {networks: [NetworkSpec]}
 //   edge.namespace {}                    -> {inode} + fd of the network namespace in which the edge reaches every
 //                                           task's address (setns); another inode after a reconnect: enter again.
-//                                           In the tier userns a second fd is the user namespace to enter first.
+//                                           {loopback: true} without fds where tasks have an address of 127/8 each
+//                                           (internal/loopback.h). In the tier userns a second fd is the user namespace to enter first.
 //                                           The role edge may ask this and `status`, and nothing else.
 //   task.start     TaskSpec              -> TaskState + fds of the task's two listeners (see below)
 //   task.stop      {id, timeout_ms}      -> {}                  SIGTERM (or the image's StopSignal), then SIGKILL

@@ -1,5 +1,8 @@
 #include "runner/accounts.h"
 
+#include <cstdlib>
+
+#include "base/crypto.h"
 #include "base/json.h"
 #include "runner/spawn.h"
 #include "sys/file.h"
@@ -39,6 +42,13 @@ Result<uint32_t> Accounts::first_uid(const std::string& account) {
   TRY(sys::write_file(file_, json::pretty(json::object({{"ranges", ranges}}))));
   ranges_[account] = next;
   return kFirstUid + next * kIdsEach;
+}
+
+Result<uint32_t> Accounts::task_uid(const std::string& account, const std::string& id) {
+  const uint32_t first = TRY(first_uid(account));
+  if (!ids_.per_account) return first;
+  const auto number = std::strtoul(sha256_hex(id).substr(0, 8).c_str(), nullptr, 16);
+  return first + 1 + static_cast<uint32_t>(number % (kIdsEach - 1));
 }
 
 Result<sys::Fd> Accounts::mapping(const std::string& account) {

@@ -29,6 +29,8 @@ class Accounts {
   static Result<std::unique_ptr<Accounts>> open(const std::string& file, const Ids& ids);
 
   Result<uint32_t> first_uid(const std::string& account);  // assigned and on disk when it is new
+  // One of them for a task alone, where there are no user namespaces.
+  Result<uint32_t> task_uid(const std::string& account, const std::string& id);
   // A user namespace for mount_setattr: what belongs to the neutral range is shown as the account's.
   Result<sys::Fd> mapping(const std::string& account);
 

@@ -18,12 +18,13 @@ constexpr rlim_t kCpuSeconds = 900;
 Result<void> run_unpacker(const Stage& stage, const std::string& mode, int archive, const std::string& folder,
                           uint32_t first_uid) {
   const auto target = TRY(sys::open_read(folder));
+  const bool namespaces = has_namespaces(stage.tier());
   const bool one_owner = stage.ids().count == 1;
   Spawn child{.program = stage.unpacker(),
-              .argv = {"bastide-unpack", mode, one_owner ? "one-owner" : "owners"},
+              .argv = {"bastide-unpack", mode, one_owner ? "one-owner" : "owners", namespaces ? "0" : std::to_string(first_uid)},
               .environment = {},
               .descriptors = {{archive, 3}, {target.get(), 4}},
-              .ids = IdMap{0, first_uid, stage.ids().count},
+              .ids = namespaces ? std::optional(IdMap{0, first_uid, stage.ids().count}) : std::nullopt,
               .limits = {{RLIMIT_AS, kMemory},
                          {RLIMIT_CPU, kCpuSeconds},
                          {RLIMIT_FSIZE, static_cast<rlim_t>(kMaxUnpackedBytes)},

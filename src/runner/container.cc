@@ -20,6 +20,10 @@ constexpr Millis kEndTimeout = 10 * kSecond;
 }  // namespace
 
 Result<void> Container::prepare(ContainerPlan& plan, const std::string& address) const {
+  if (!has_namespaces(stage_.tier())) {
+    plan.root = root();
+    return {};
+  }
   TRY(sys::make_folders(mounts() + "/sys", 0755));
   const auto ns = TRY(open_namespace(plan.network_namespace));
   const std::string at = mounts() + "/sys";
@@ -45,27 +49,35 @@ Result<void> Container::prepare(ContainerPlan& plan, const std::string& address)
   return {};
 }
 
+std::vector<std::string> Container::starter() const {
+  if (!has_namespaces(stage_.tier())) return {stage_.jail(), "run", folder_ + "/jail"};
+  return {stage_.crun(),
+          "--root=" + stage_.path() + "/crun",
+          "--cgroup-manager=" + std::string(stage_.cgroup_manager()),
+          "--log=file:" + folder_ + "/crun.log",
+          "run",
+          "--detach",
+          "--pid-file=" + folder_ + "/init.pid",
+          "--bundle=" + folder_,
+          name_};
+}
+
 Result<void> Container::start(const ContainerPlan& plan, bool flush_partial_lines,
                               const std::vector<int>& kept) const {
   CHECK(kept.size() <= shim::kMaxKeptFds);
   TRY(sys::make_folders(spool()));
   for (const char* old : {"shim", "init", "exit", "init.pid", "crun.log"})
     TRY(sys::remove_file(folder_ + "/" + old));
-  TRY(sys::write_file(folder_ + "/config.json", json::print(oci_spec(plan))));
+  if (has_namespaces(stage_.tier()))
+    TRY(sys::write_file(folder_ + "/config.json", json::print(oci_spec(plan))));
+  else
+    TRY(write_jail(plan));
   Spawn spawn{.program = stage_.shim(),
               .argv = {"bastide-shim", "run", folder_, stage_.cgroups().oom_file(plan.cgroup)}};
   if (flush_partial_lines) spawn.argv.push_back("flush");
-  const auto crun = {std::string("--"),
-                     stage_.crun(),
-                     "--root=" + stage_.path() + "/crun",
-                     "--cgroup-manager=" + std::string(stage_.cgroup_manager()),
-                     "--log=file:" + folder_ + "/crun.log",
-                     std::string("run"),
-                     std::string("--detach"),
-                     "--pid-file=" + folder_ + "/init.pid",
-                     "--bundle=" + folder_,
-                     name_};
-  spawn.argv.insert(spawn.argv.end(), crun);
+  const auto words = starter();
+  spawn.argv.push_back("--");
+  spawn.argv.insert(spawn.argv.end(), words.begin(), words.end());
   spawn.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
   for (size_t i = 0; i < kept.size(); ++i)
     spawn.descriptors.emplace_back(kept[i], shim::kFirstKeptFd + static_cast<int>(i));
@@ -118,6 +130,7 @@ Result<void> Container::destroy(const std::string& cgroup) const {
     TRY(sys::remove_tree(stage_.path() + "/crun/" + name_));
   }
   stage_.cgroups().remove(cgroup);
+  if (!has_namespaces(stage_.tier())) return sys::exists(mounts()) ? sys::remove_tree(mounts()) : Result<void>();
   TRY(Roots::unmount(root()));
   TRY(Roots::unmount(mounts() + "/sys"));
   return sys::remove_tree(mounts());

@@ -46,6 +46,8 @@ class Container {
   Result<void> destroy(const std::string& cgroup) const;
 
  private:
+  Result<void> write_jail(const ContainerPlan& plan) const;
+  std::vector<std::string> starter() const;  // what the shim runs
   const Stage& stage_;
   std::string name_, folder_;
 };

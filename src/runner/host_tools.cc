@@ -91,6 +91,13 @@ void add_host_tools(std::vector<Bind>& binds) {
   }
 }
 
+std::vector<std::string> host_tool_paths() {
+  std::vector<std::string> out = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/passwd", "/etc/group",
+                                  "/etc/nsswitch.conf", "/dev/zero", "/dev/urandom", "/dev/random"};
+  for (const char* name : kEtc) out.push_back(std::string("/etc/") + name);
+  return out;
+}
+
 Result<void> bind_folder(const std::string& from, const std::string& to) {
   TRY(sys::make_folders(to, 0755));
   if (::mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) != 0) return sys::system_error(to);

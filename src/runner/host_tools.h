@@ -12,6 +12,7 @@ namespace bastide::runner {
 
 Result<void> make_host_tools_base(const std::string& root, uint32_t uid);  // on top of make_skeleton()
 void add_host_tools(std::vector<Bind>& binds);
+std::vector<std::string> host_tool_paths();  // the same for a build that stands in the host's root folder
 Result<void> bind_folder(const std::string& from, const std::string& to);  // makes `to`
 
 }  // namespace bastide::runner

@@ -71,7 +71,7 @@ Result<std::unique_ptr<Networks>> Networks::open(const Stage& stage) {
     TRY(check(spec));
     const std::string key = networks->key(spec.account, spec.vpc);
     networks->known_[key] = spec;
-    if (!open_namespace(networks->vpc_file(key))) TRY(networks->make(spec));
+    if (has_namespaces(stage.tier()) && !open_namespace(networks->vpc_file(key))) TRY(networks->make(spec));
   }
   return networks;
 }
@@ -145,7 +145,10 @@ Result<void> Networks::ensure(const internal::NetworkSpec& spec) {
   }
   if (known_.size() >= kMaxNetworks)
     return error("TooLarge", "more than " + std::to_string(kMaxNetworks) + " VPCs");
-  if (!open_namespace(vpc_file(name))) TRY(make(spec));
+  if (!has_namespaces(stage_.tier()))
+    TRY(check_plain(spec));
+  else if (!open_namespace(vpc_file(name)))
+    TRY(make(spec));
   if (known_.contains(name)) return {};
   known_[name] = spec;
   return save();
@@ -155,6 +158,10 @@ Result<void> Networks::remove(const std::string& account, const std::string& vpc
   const std::lock_guard lock(mutex_);
   const std::string name = key(account, vpc);
   if (!known_.contains(name)) return {};
+  if (!has_namespaces(stage_.tier())) {
+    known_.erase(name);
+    return save();
+  }
   const auto edge = TRY(shared_locked("edge"));
   TRY(in_namespace(edge.get(), [&]() -> Result<void> {
     auto netlink = TRY(Netlink::open());
@@ -184,6 +191,7 @@ Result<Cidr> Networks::cidr(const std::string& account, const std::string& vpc) 
 }
 
 Result<TaskNetwork> Networks::add_task(const internal::TaskSpec& spec) {
+  if (!has_namespaces(stage_.tier())) return add_plain_task(spec);
   const auto range = TRY(cidr(spec.account, spec.vpc));
   const uint32_t address = TRY(parse_address(spec.address));
   if (!range.contains(address) || address <= range.edge() || address == range.last()) {
@@ -229,6 +237,7 @@ Result<sys::Fd> Networks::link_namespace() {
 }
 
 Result<TaskNetwork> Networks::listen_again(const std::string& task) {
+  if (!has_namespaces(stage_.tier())) return error("Unsupported", "a task keeps the sockets it was started with in this tier");
   TaskNetwork network;
   auto ns = TRY(open_namespace(task_file(task)));
   network.ns = std::move(ns);
@@ -239,6 +248,7 @@ Result<TaskNetwork> Networks::listen_again(const std::string& task) {
 
 Result<void> Networks::remove_task(const std::string& account, const std::string& vpc,
                                    const std::string& task) {
+  if (!has_namespaces(stage_.tier())) return {};
   auto ns = open_namespace(vpc_file(key(account, vpc)));
   if (ns) {
     // The namespace itself goes some time later; the device must go now, so that the address is free.
@@ -258,10 +268,13 @@ Result<void> Networks::remove_task(const std::string& account, const std::string
 }
 
 Result<void> Networks::add_lonely(const std::string& id) {
+  if (!has_namespaces(stage_.tier())) return {};
   TRY(drop_namespace(task_file(id)));
   return in_new_namespace([&](int ns) { return keep_namespace(ns, task_file(id)); });
 }
 
-Result<void> Networks::remove_lonely(const std::string& id) { return drop_namespace(task_file(id)); }
+Result<void> Networks::remove_lonely(const std::string& id) {
+  return has_namespaces(stage_.tier()) ? drop_namespace(task_file(id)) : Result<void>();
+}
 
 }  // namespace bastide::runner

@@ -20,7 +20,7 @@ namespace bastide::runner {
 // not in its own namespace, where they would take these ports from a program that listens on all addresses,
 // but in one for all tasks, `link`, each bound to the device that leads to its task.
 struct TaskNetwork {
-  sys::Fd ns, credentials, api;
+  sys::Fd ns, credentials, api;  // no ns where the tier has none
 };
 
 class Networks {
@@ -47,6 +47,8 @@ class Networks {
   explicit Networks(const Stage& stage) : stage_(stage), folder_(stage.path() + "/net") {}
   std::string key(const std::string& account, const std::string& vpc) const { return account + "-" + vpc; }
   std::string vpc_file(const std::string& key) const { return folder_ + "/" + key; }
+  Result<TaskNetwork> add_plain_task(const internal::TaskSpec& spec);  // networks_plain.cc
+  Result<void> check_plain(const internal::NetworkSpec& spec) const;
   Result<void> make(const internal::NetworkSpec& spec);
   Result<sys::Fd> link_namespace();
   Result<sys::Fd> shared_locked(const std::string& name);  // "edge" or "link"

@@ -16,6 +16,14 @@ struct Bind {
   bool writable = false;
 };
 
+// Instead of namespaces (shim/jail.h). Addresses in host byte order.
+struct JailedPlan {
+  uint32_t uid = 0, address = 0, vpc = 0, mask = 0, door = 0;
+  uint16_t credentials = 0, api = 0;
+  std::vector<std::string> read_only, writable;  // for Landlock; none: no rules
+  std::string temporary;                         // TMPDIR and HOME
+};
+
 struct ContainerPlan {
   std::string root;  // mounted, a path of the stage
   bool read_only_root = false;
@@ -32,6 +40,7 @@ struct ContainerPlan {
   std::string cgroup;  // empty: limits of each process stand in for the group's
   int64_t cpu_units = 256, memory_mib = 512, processes = 512;
   bool limit_swap = false;
+  JailedPlan jail;
 };
 
 json::Value oci_spec(const ContainerPlan& plan);

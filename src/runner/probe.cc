@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "runner/plain_root.h"
 #include "runner/spool_reader.h"
 #include "sys/file.h"
 
@@ -17,7 +18,8 @@ namespace {
 constexpr const char* kAccount = "000000000000";
 constexpr int64_t kMemoryMib = 32;
 constexpr int64_t kProcesses = 64;
-constexpr int64_t kCpuUnits = 102;  // a tenth of a core
+constexpr int64_t kCpuUnits = 102;                         // a tenth of a core
+constexpr uint32_t kProbeAddress = 127u << 24 | 0xfffffe;  // without a namespace
 constexpr Millis kPatience = 20 * kSecond;
 
 // A port of the host that answers on loopback: no container may reach it.
@@ -52,7 +54,13 @@ Result<Findings> run(Parts& parts, const std::string& disk, const Container& box
   TRY(sys::write_file(disk + "/of-the-host", "a file that no container may read\n", 0600));
   const auto host = TRY(listen_on_host());
   TRY(parts.networks->add_lonely("probe"));
-  TRY(parts.roots->mount(kAccount, {disk + "/tree"}, disk, box.root()));
+  const bool plain = !has_namespaces(parts.stage.tier());
+  if (plain) {
+    const uint32_t own = TRY(parts.accounts->task_uid(kAccount, "probe"));
+    TRY(make_plain_root(parts.stage, {disk + "/tree"}, box.root(), own));
+  } else {
+    TRY(parts.roots->mount(kAccount, {disk + "/tree"}, disk, box.root()));
+  }
   ContainerPlan plan;
   plan.argv = {"/probe", "probe", disk + "/of-the-host", std::to_string(host.port)};
   plan.hostname = "probe";
@@ -65,6 +73,10 @@ Result<Findings> run(Parts& parts, const std::string& disk, const Container& box
   plan.processes = kProcesses;
   plan.cpu_units = kCpuUnits;
   plan.limit_swap = parts.stage.cgroups().limits_swap();
+  if (plain) {
+    plan.jail.uid = TRY(parts.accounts->task_uid(kAccount, "probe"));
+    plan.jail.address = kProbeAddress;
+  }
   TRY(box.prepare(plan, ""));
   TRY(box.start(plan, false, {}));
   auto shim = box.shim();
@@ -82,6 +94,33 @@ Result<Findings> run(Parts& parts, const std::string& disk, const Container& box
   return out;
 }
 
+// Without namespaces and control groups.
+void judge_plain(const Findings& found, std::vector<Guarantee>& out) {
+  const auto say = [&](const char* name, const char* test, const char* why) {
+    const auto it = test ? found.find(test) : found.end();
+    out.push_back({name, it != found.end() && it->second == "yes", why});
+  };
+  const auto uid = found.find("uid");
+  out.push_back({"identity", uid != found.end() && uid->second != "0",
+                 "each task has a uid of its own, and every file of its image is that uid's"});
+  say("files", "files", "chroot into a copy of the image; without /proc; a read-only root is not kept");
+  out.push_back({"files of builds", has_landlock(),
+                 has_landlock()
+                     ? "Landlock: the host's tools read-only, the workspace"
+                     : "this kernel has no Landlock: a build reads what everybody on this host may read"});
+  say("network", "network",
+      "a supervisor makes every TCP connection: to the own VPC, and to Bastide; no UDP");
+  say("network from the host", nullptr, "every program of the host reaches the tasks' addresses in 127/8");
+  say("memory of a process", "memory", "RLIMIT_DATA: each process by itself");
+  say("memory of a task", nullptr,
+      "there are no control groups in this tier: several processes may take more together");
+  say("cpu", nullptr, "there are no control groups in this tier: a task may use every core");
+  say("processes", "processes", "RLIMIT_NPROC of the task's own uid");
+  say("system calls", "calls",
+      "seccomp: namespaces, mounts, tracing, BPF, modules and the like are refused; no new privileges");
+  say("disk space", nullptr, "what a task writes is bounded by the disk alone");
+}
+
 std::vector<Guarantee> judge(const Parts& parts, const Findings& found) {
   const auto held = [&](std::string_view name) {
     const auto it = found.find(name);
@@ -95,6 +134,10 @@ std::vector<Guarantee> judge(const Parts& parts, const Findings& found) {
   const auto tested = [&](const char* name, const char* test, std::string good, std::string bad) {
     add(name, held(test), held(test) ? std::move(good) : std::move(bad));
   };
+  if (stage.tier() == Tier::chroot) {
+    judge_plain(found, out);
+    return out;
+  }
   if (stage.ids().per_account) {
     add("identity", true,
         "each account has 65,536 uids of its own; a container's root is nobody on the host");
@@ -143,7 +186,7 @@ Result<std::vector<Guarantee>> probe(Parts& parts) {
   TRY(parts.networks->remove_lonely("probe"));
   TRY(sys::remove_tree(disk));
   if (!found) return std::move(found).error();
-  for (const char* needed : {"files", "network"}) {
+  for (const char* needed : {"files", "network", "listen"}) {
     if ((*found)[needed] != "yes") return error(std::string("containers are not kept apart here: ") + needed);
   }
   if (parts.stage.tier() == Tier::root) {

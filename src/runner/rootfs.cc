@@ -35,6 +35,7 @@ Result<void> Roots::show_as_account(const std::string& account, const std::strin
 
 Result<void> Roots::mount(const std::string& account, const std::vector<std::string>& trees,
                           const std::string& disk, const std::string& target) {
+  if (!has_namespaces(stage_.tier())) return error("Unsupported", "this tier cannot mount");
   const uint32_t uid = TRY(accounts_.first_uid(account));
   TRY(make_owned_folder(disk + "/upper", uid));
   TRY(make_owned_folder(disk + "/work", uid));

@@ -63,6 +63,7 @@ Result<void> Sandboxes::open(const internal::SandboxSpec& spec, sys::Fd workspac
 
 Result<void> Sandboxes::build(Sandbox& sandbox, sys::Fd workspace) {
   const auto& spec = sandbox.spec;
+  if (!has_namespaces(stage_.tier())) return build_plain(spec, std::move(workspace));
   const std::string disk = folder(spec.id);
   const uint32_t uid = TRY(accounts_.first_uid(spec.account));
   TRY(sys::make_folders(disk));
@@ -116,17 +117,21 @@ Result<std::string> Sandboxes::begin(const internal::SandboxExec& exec) {
     plan.argv = exec.argv;
     plan.environment = exec.environment;
     plan.folder = !exec.folder.empty() ? exec.folder : spec.workspace.empty() ? "/" : spec.workspace;
+    plan.hostname = "sandbox";
+    plan.memory_mib = spec.memory_mib;
+    plan.processes = spec.processes;
+    if (!has_namespaces(stage_.tier())) {
+      TRY(plan_plain(spec, plan));
+      return box.start(plan, true, {});
+    }
     auto user = TRY(find_user(root(spec.id), exec.user));
     plan.user = std::move(user);
-    plan.hostname = "sandbox";
     const uint32_t uid = TRY(accounts_.first_uid(spec.account));
     plan.first_uid = uid;
     plan.ids = stage_.ids().count;
     plan.network_namespace = networks_.task_file(spec.id);
     if (stage_.cgroups().version() != 0) plan.cgroup = cgroup(*sandbox);
     plan.cpu_units = spec.cpu_units;
-    plan.memory_mib = spec.memory_mib;
-    plan.processes = spec.processes;
     plan.limit_swap = stage_.cgroups().limits_swap();
     TRY(box.prepare(plan, ""));
     plan.root = root(spec.id);
@@ -196,19 +201,26 @@ Result<sys::Fd> Sandboxes::pack(const std::string& id, Part part) {
   if (sandbox->running) return error("Invalid", "the sandbox runs a command");
   if (part == Part::workspace && sandbox->spec.workspace.empty())
     return error("Invalid", "the sandbox has no workspace");
-  const uint32_t uid = TRY(accounts_.first_uid(sandbox->spec.account));
+  const bool plain = !has_namespaces(stage_.tier());
+  if (plain && part == Part::changes) {
+    return error("Unsupported", "RUN is not possible in the tier " + std::string(tier_name(stage_.tier())) +
+                                    ": it takes overlayfs to know what a command changed");
+  }
+  const uint32_t uid = TRY(plain ? accounts_.task_uid(sandbox->spec.account, id) : accounts_.first_uid(sandbox->spec.account));
+  std::string from = folder(id) + (part == Part::workspace ? "/workspace" : "/upper");
+  if (plain) from = TRY(plain_workspace(sandbox->spec, uid));
   sys::Fd tar(::open(folder(id).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!tar) return sys::system_error("a file for the archive");
   TRY(run_unpacker(stage_, part == Part::workspace ? "pack-files" : "pack-changes", tar.get(),
-                   folder(id) + (part == Part::workspace ? "/workspace" : "/upper"), uid));
+                   from, uid));
   if (::lseek(tar.get(), 0, SEEK_SET) != 0) return sys::system_error("the archive");
   return tar;
 }
 
 Result<void> Sandboxes::remove_files(const std::string& id) {
-  TRY(Roots::unmount(root(id)));
-  TRY(Roots::unmount(root(id) + "-workspace"));
-  TRY(Roots::unmount(root(id) + "-network"));
+  if (has_namespaces(stage_.tier())) {
+    for (const char* mounted : {"", "-workspace", "-network"}) TRY(Roots::unmount(root(id) + mounted));
+  }
   for (const auto& left : {root(id), root(id) + "-workspace", root(id) + "-network", folder(id)}) {
     if (sys::exists(left)) TRY(sys::remove_tree(left));
   }

@@ -21,6 +21,8 @@
 
 namespace bastide::runner {
 
+bool has_landlock();
+
 class Sandboxes {
  public:
   Sandboxes(const Stage& stage, Accounts& accounts, Layers& layers, Roots& roots, Networks& networks)
@@ -62,6 +64,10 @@ class Sandboxes {
   }
   std::shared_ptr<Sandbox> find(const std::string& id);
   Result<void> build(Sandbox& sandbox, sys::Fd workspace);
+  // sandboxes_plain.cc: where the tier has no namespaces.
+  Result<void> build_plain(const internal::SandboxSpec& spec, sys::Fd workspace);
+  Result<void> plan_plain(const internal::SandboxSpec& spec, ContainerPlan& plan);
+  Result<std::string> plain_workspace(const internal::SandboxSpec& spec, uint32_t uid);
   Result<void> remove_files(const std::string& id);
   Result<void> finish_locked(Sandbox& sandbox);
 

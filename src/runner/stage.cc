@@ -1,10 +1,12 @@
 #include "runner/stage.h"
 
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -51,6 +53,15 @@ Result<void> hide_unified_cgroups(Tier tier) {
   return {};
 }
 
+bool may_become_others() {
+  struct __user_cap_header_struct header {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct held[2] = {};
+  if (::syscall(SYS_capget, &header, held) != 0) return false;
+  const uint32_t needed = 1u << CAP_SYS_CHROOT | 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_CHOWN |
+                          1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER | 1u << CAP_KILL;
+  return (held[0].effective & needed) == needed;
+}
+
 Result<void> join(const Identity& process, Tier tier) {
   const auto living = TRY(open_living(process));
   if (::setns(living.get(), CLONE_NEWNS | (tier == Tier::userns ? CLONE_NEWUSER : 0)) != 0)
@@ -87,18 +98,28 @@ Result<Stage> Stage::enter(const std::string& home, const std::string& helpers, 
     return error("Exists", "containers of the tier " + std::string(tier_name(*left)) +
                                " still run; end them with 'bastide down' first");
   }
+  if (tier == Tier::landlock) {
+    return error("Unsupported", "the tier landlock is not part of this version; use one of root, userns and chroot");
+  }
+  if (tier == Tier::chroot && !may_become_others()) return error("Denied", "root may not chroot and change users here");
   Stage stage;
   stage.tier_ = tier;
   stage.home_ = home;
   stage.disk_ = home + "/runner";
   stage.helpers_ = helpers;
-  stage.crun_ = TRY(find_program("crun"));
-  stage.path_ = TRY(choose_path(home));
   TRY(sys::make_folders(stage.disk_));
+  if (has_namespaces(tier)) {
+    stage.crun_ = TRY(find_program("crun"));
+    stage.path_ = TRY(choose_path(home));
+  } else {
+    stage.path_ = stage.disk_ + "/stage";
+  }
   for (const char* folder : {"tasks", "sandboxes"}) TRY(sys::make_folders(stage.disk_ + "/" + folder));
 
-  auto holder = read_identity(stage.disk_ + "/holder");
-  if (holder && join(*holder, tier)) {
+  if (!has_namespaces(tier)) {
+    TRY(stage.make_folders());
+    stage.adopted_ = left_running(home).has_value();
+  } else if (auto holder = read_identity(stage.disk_ + "/holder"); holder && join(*holder, tier)) {
     stage.adopted_ = true;
   } else {
     const auto tasks = TRY(sys::list_folder(stage.disk_ + "/tasks"));
@@ -116,10 +137,20 @@ Result<Stage> Stage::enter(const std::string& home, const std::string& helpers, 
     const uint32_t ids = subordinate_ids();
     stage.ids_ = ids > 0 ? Ids{false, 1, ids} : Ids{false, 0, 1};
   }
+  if (tier == Tier::chroot) stage.ids_ = Ids{true, kFirstUid, 1};
   TRY(sys::make_folders(stage.layers()));
   TRY(sys::write_file(stage.disk_ + "/tier", std::string(tier_name(tier)) + "\n"));
   stage.cgroups_ = std::make_shared<Cgroups>(home, tier == Tier::root);
   return stage;
+}
+
+// Tasks stand in a root folder when they become who they are, builds in their workspace: others must be able to pass.
+Result<void> Stage::make_folders() {
+  for (const auto& folder : {path_, path_ + "/t", path_ + "/s"}) TRY(sys::make_folders(folder));
+  for (const auto& folder : {disk_, path_, path_ + "/t", path_ + "/s", disk_ + "/sandboxes"}) {
+    if (::chmod(folder.c_str(), 0711) != 0) return sys::system_error(folder);
+  }
+  return {};
 }
 
 Result<void> Stage::make() {

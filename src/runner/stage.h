@@ -31,6 +31,7 @@ class Stage {
   std::string layers() const;  // the folder of unpacked layers: ownership differs by tier
   const std::string& crun() const { return crun_; }  // the program
   std::string shim() const { return helpers_ + "/bastide-shim"; }
+  std::string jail() const { return helpers_ + "/bastide-jail"; }
   std::string unpacker() const { return helpers_ + "/bastide-unpack"; }
   const Cgroups& cgroups() const { return *cgroups_; }
   Tier tier() const { return tier_; }
@@ -41,6 +42,7 @@ class Stage {
 
  private:
   Result<void> make();
+  Result<void> make_folders();
   Result<void> start_holder();
 
   std::string home_, disk_, path_, helpers_, crun_;

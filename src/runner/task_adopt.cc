@@ -76,9 +76,9 @@ Result<void> Tasks::adopt_one(const std::string& id) {
       return end(*task, 128 + 9, Clock::system().wall(), "its start was interrupted");
     task->state.state = "running";
     task->state.started_at = Clock::system().wall();
-    task->state.api_address = "169.254.170.2:4566";
-    task->state.credentials_address = "169.254.170.2:80";
-    TRY(save(*task));
+    TRY(take_sockets(*task));
+    TRY(name_doors(*task));
+    return save(*task);
   }
   return take_sockets(*task);
 }

@@ -6,7 +6,10 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "internal/loopback.h"
+#include "net/socket.h"
 #include "runner/image_user.h"
+#include "runner/plain_root.h"
 #include "runner/signals.h"
 #include "sys/file.h"
 
@@ -92,7 +95,14 @@ Result<void> Tasks::run(Task& task) {
   auto network = TRY(networks_.add_task(spec));
   std::vector<std::string> trees{layers_.skeleton()};
   for (const auto& layer : spec.layers) trees.push_back(layers_.tree(layer));
-  TRY(roots_.mount(spec.account, trees, folder(spec.id), box.root()));
+  const bool plain = !has_namespaces(stage_.tier());
+  const uint32_t own_uid = TRY(plain ? accounts_.task_uid(spec.account, spec.id) : accounts_.first_uid(spec.account));
+  if (plain) {
+    TRY(make_plain_root(stage_, trees, box.root(), own_uid));
+    TRY(make_devices(box.root()));
+  } else {
+    TRY(roots_.mount(spec.account, trees, folder(spec.id), box.root()));
+  }
 
   ContainerPlan plan;
   plan.read_only_root = spec.read_only_root;
@@ -102,7 +112,7 @@ Result<void> Tasks::run(Task& task) {
   plan.folder = spec.image.working_folder;
   plan.user = TRY(find_user(box.root(), spec.image.user));
   plan.hostname = spec.hostname.empty() ? spec.id.substr(0, 12) : spec.hostname;
-  plan.first_uid = TRY(accounts_.first_uid(spec.account));
+  plan.first_uid = own_uid;
   plan.ids = stage_.ids().count;
   plan.network_namespace = networks_.task_file(spec.id);
   if (stage_.cgroups().version() != 0) plan.cgroup = cgroup(task);
@@ -111,15 +121,37 @@ Result<void> Tasks::run(Task& task) {
   plan.processes = spec.processes;
   plan.limit_swap = stage_.cgroups().limits_swap();
   TRY(box.prepare(plan, spec.address));
-  TRY(box.start(plan, false, {network.credentials.get(), network.api.get(), network.ns.get()}));
+  std::vector<int> kept = {network.credentials.get(), network.api.get()};
+  if (network.ns) kept.push_back(network.ns.get());
+  if (plain) {
+    const auto range = TRY(networks_.cidr(spec.account, spec.vpc));
+    const uint32_t address = TRY(parse_address(spec.address));
+    plan.jail.uid = own_uid;
+    plan.jail.address = internal::loopback_address(address);
+    plan.jail.vpc = range.network;
+    plan.jail.mask = range.mask();
+    plan.jail.door = internal::door_address(address);
+    plan.jail.credentials = TRY(net::local_port(network.credentials.get()));
+    plan.jail.api = TRY(net::local_port(network.api.get()));
+  }
+  TRY(box.start(plan, false, kept));
 
   task.credentials = std::move(network.credentials);
   task.api = std::move(network.api);
   task.state.state = "running";
   task.state.started_at = Clock::system().wall();
+  TRY(name_doors(task));
+  return save(task);
+}
+
+Result<void> Tasks::name_doors(Task& task) const {
   task.state.api_address = "169.254.170.2:4566";
   task.state.credentials_address = "169.254.170.2:80";
-  return save(task);
+  if (has_namespaces(stage_.tier())) return {};
+  const std::string door = address_text(internal::door_address(TRY(parse_address(task.spec.address)))) + ":";
+  task.state.api_address = door + std::to_string(TRY(net::local_port(task.api.get())));
+  task.state.credentials_address = door + std::to_string(TRY(net::local_port(task.credentials.get())));
+  return {};
 }
 
 Result<Tasks::Started> Tasks::listeners(const std::string& id) {

@@ -70,6 +70,7 @@ class Tasks {
   Result<void> run(Task& task);
   Result<void> adopt_one(const std::string& id);
   Result<void> take_sockets(Task& task);
+  Result<void> name_doors(Task& task) const;  // of its sockets
   Result<Started> answer(Task& task);
   Result<void> clean(Task& task);
   Result<void> end(Task& task, int status, Millis at, std::string reason);

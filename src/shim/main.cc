@@ -19,6 +19,7 @@
 
 #include <initializer_list>
 
+#include "shim/children.h"
 #include "shim/files.h"
 #include "shim/probe.h"
 #include "shim/spool_writer.h"
@@ -188,6 +189,7 @@ long long Shim::oom_kills() const {
 }
 
 int Shim::finish() {
+  end_children();  // where the container had no process namespace that took them along
   spool->finish();
   char text[160];
   const int length =

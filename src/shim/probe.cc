@@ -2,11 +2,13 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -82,6 +84,21 @@ bool host_is_out_of_reach(const char* port) {
   return !reached;
 }
 
+// What every server does: listen on all addresses.
+bool may_listen() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  const bool listens =
+      fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0 && ::listen(fd, 1) == 0;
+  if (fd >= 0) ::close(fd);
+  return listens;
+}
+
+bool calls_are_refused() {
+  return ::unshare(CLONE_NEWUSER) != 0 && ::mount("none", "/", "tmpfs", 0, nullptr) != 0;
+}
+
 bool hidden(const char* file) {
   const int fd = ::open(file, O_RDONLY | O_CLOEXEC);
   if (fd >= 0) ::close(fd);
@@ -94,6 +111,8 @@ int probe(const char* host_file, const char* host_port) {
   ::printf("uid=%u\n", static_cast<unsigned>(::getuid()));
   say("files", hidden(host_file));
   say("network", host_is_out_of_reach(host_port));
+  say("listen", may_listen());
+  say("calls", calls_are_refused());
   say("processes", processes_are_bounded());
   say("cpu", cpu_is_bounded());
   ::fflush(stdout);

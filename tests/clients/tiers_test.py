@@ -163,6 +163,17 @@ def root():
     return Town("root"), [f"enforced:     {g}" for g in ("identity", "files", "network", "memory (cgroups", "cpu (cgroups", "processes", "roles")]
 
 
+def chroot():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    if not shutil.which("setpriv"):
+        raise Skip("setpriv is not installed")
+    # As in a container that holds no CAP_SYS_ADMIN.
+    town = Town("chroot", ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"])
+    return town, ["enforced:     identity", "enforced:     files (chroot", "enforced:     network (", "NOT enforced: network from the host",
+                  "enforced:     memory of a process", "NOT enforced: memory of a task", "NOT enforced: cpu", "enforced:     processes", "enforced:     roles"]
+
+
 def roles_apart(town):
     """Control and edge are users of their own, and edge reads none of control's files; a home of root's opens too."""
     town.up()
@@ -193,7 +204,7 @@ def roles_apart(town):
     assert not left_of(town), left_of(town)
 
 
-TIERS = {"root": root, "userns": userns}
+TIERS = {"root": root, "userns": userns, "chroot": chroot}
 
 
 def main():
