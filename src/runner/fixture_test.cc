@@ -62,7 +62,7 @@ void RunnerTest::TearDown() {
     }
     for (const auto& network : machine_->networks->list())
       EXPECT_TRUE(machine_->networks->remove(network.account, network.vpc));
-    EXPECT_TRUE(sys::list_folder(machine_->stage.path() + "/net")->empty());
+    EXPECT_TRUE(sys::list_folder(machine_->stage.path() + "/net").value_or({}).empty());
     EXPECT_TRUE(sys::list_folder(machine_->stage.path() + "/t")->empty());
     EXPECT_TRUE(sys::list_folder(machine_->stage.path() + "/crun").value_or({}).empty());
     machine_->stage.release();

@@ -90,6 +90,32 @@ void set_address(sockaddr_storage& at, uint32_t address) {
   ::memcpy(six.s6_addr + 12, &wire, sizeof wire);
 }
 
+// Whether somebody listens at this very address: a program of the host that listens on all of them would
+// answer at every one of 127/8. Listening sockets come first in these files.
+// https://docs.kernel.org/networking/proc_net_tcp.html
+bool listens_in(const char* file, const char* wanted) {
+  FILE* sockets = ::fopen(file, "re");
+  if (!sockets) return false;
+  char line[512];
+  bool found = false;
+  if (!::fgets(line, sizeof line, sockets)) line[0] = 0;
+  while (!found && ::fgets(line, sizeof line, sockets)) {
+    char local[64], state[8];
+    if (::sscanf(line, "%*s %63s %*s %7s", local, state) != 2 || ::strcmp(state, "0A") != 0) break;
+    found = ::strcmp(local, wanted) == 0;
+  }
+  ::fclose(sockets);
+  return found;
+}
+
+bool listens(uint32_t address, uint16_t port) {
+  char wanted[64];
+  ::snprintf(wanted, sizeof wanted, "%08X:%04X", htonl(address), port);
+  if (listens_in("/proc/net/tcp", wanted)) return true;
+  ::snprintf(wanted, sizeof wanted, "0000000000000000%08X%08X:%04X", htonl(0xffff), htonl(address), port);
+  return listens_in("/proc/net/tcp6", wanted);
+}
+
 // Where a connect really goes; 0 where it may, else why not.
 int route(sockaddr_storage& to, const JailPlan& plan) {
   uint32_t address = 0;
@@ -103,12 +129,13 @@ int route(sockaddr_storage& to, const JailPlan& plan) {
     port = htons(door);
     return 0;
   }
-  if (address == INADDR_ANY || address >> 24 == 127) {
-    set_address(to, plan.address);
-    return 0;
+  uint32_t real = plan.address;
+  if (address != INADDR_ANY && address >> 24 != 127) {
+    if (plan.mask == 0 || (address & plan.mask) != plan.vpc) return ENETUNREACH;
+    real = 127u << 24 | (address & 0xffffff);
   }
-  if (plan.mask == 0 || (address & plan.mask) != plan.vpc) return ENETUNREACH;
-  set_address(to, 127u << 24 | (address & 0xffffff));
+  if (!listens(real, ntohs(port))) return ECONNREFUSED;
+  set_address(to, real);
   return 0;
 }
 
@@ -171,6 +198,9 @@ void bind(Question& q, const JailPlan& plan) {
   if (!address_of(q.to, address)) error = EADDRNOTAVAIL;
   if (error == 0) {
     set_address(q.to, plan.address);
+    // The namespace of an earlier task would have taken its closed connections along.
+    const int on = 1;
+    ::setsockopt(q.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (::bind(q.fd, reinterpret_cast<const sockaddr*>(&q.to), q.size) != 0) error = errno;
   }
   reply(q.listener, q.ask, error);
