@@ -29,7 +29,7 @@ namespace {
 using cli::Option;
 
 constexpr Millis kPatience = 6 * kHour;
-constexpr const char* kParts[] = {"master.check", "audit", "logs", "blobs", "repositories", "tls", "work"};
+constexpr const char* kParts[] = {"master.check", "audit", "logs", "blobs", "objects", "repositories", "tls", "work"};
 
 // A folder that goes when this ends.
 struct Scratch {

@@ -44,7 +44,7 @@ def sign(credentials, method, url, headers, body, service, region, now=None):
         headers["x-amz-security-token"] = credentials.token
     names = sorted(headers)
     canonical = "\n".join([
-        method, parts.path or "/", "&".join(sorted(parts.query.split("&"))) if parts.query else "",
+        method, parts.path or "/", "&".join(sorted(p if "=" in p else p + "=" for p in parts.query.split("&"))) if parts.query else "",
         *(f"{n}:{headers[n].strip()}" for n in names), "", ";".join(names), hashlib.sha256(body).hexdigest()])
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])

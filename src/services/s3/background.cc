@@ -10,7 +10,8 @@ namespace bastide::services {
 namespace {
 
 constexpr Millis kGarbageRound = kMinute;
-constexpr Millis kGarbageRest = 10 * kMinute;  // those who read it already may finish
+// Those who read it already may finish, and so may a backup that names it.
+constexpr Millis kGarbageRest = 6 * kHour;
 constexpr Millis kLifecycleRound = kHour;
 constexpr Millis kScrubRound = kDay;
 constexpr size_t kBatch = 500;

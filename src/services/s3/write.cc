@@ -142,6 +142,7 @@ S3::Answer<op::DeleteObjects> S3::delete_objects(Call& call, const op::DeleteObj
                  400);
   }
   op::DeleteObjects::Response out;
+  const bool stranger = call.principal.kind == aws::Principal::Kind::anonymous;
   std::vector<const model::s3::ObjectIdentifier*> allowed;
   for (const auto& one : objects) {
     const bool may_delete =
@@ -156,6 +157,7 @@ S3::Answer<op::DeleteObjects> S3::delete_objects(Call& call, const op::DeleteObj
     e.code = "AccessDenied";
     e.message = "Access Denied";
   }
+  if (stranger && allowed.empty()) return s3::access_denied();
   std::vector<model::s3::DeletedObject> deleted;
   TRY(p_.database.write([&](store::Writer& w) -> Result<void> {
     deleted.clear();
