@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <map>
@@ -17,6 +18,7 @@
 #include "delivery/pipeline.h"
 #include "delivery/runner_sandboxes.h"
 #include "delivery/service.h"
+#include "edge_parts.h"
 #include "net/http_server.h"
 #include "net/loop.h"
 #include "roles.h"
@@ -97,6 +99,10 @@ class Control {
   services::Organizations organizations_;
   services::Sts sts_;
   services::WebKeys web_keys_;
+  services::Acm acm_;
+  AcmCertificates certificates_;
+  services::Cloudfront cloudfront_;
+  EdgeSessions sessions_;
   aws::Front front_;
   access::Access access_;
   services::Kms kms_;
@@ -152,7 +158,12 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
       organizations_(*db_, clock_, iam_),
       sts_(*keyring_, clock_, iam_, iam_, &organizations_),
       web_keys_(options_.home + "/oidc.json", clock_),
-      front_(registry_, sts_, iam_, *audit_, clock_, {.local_endpoint = fmt::format("http://127.0.0.1:{}", options_.api_port)}),
+      acm_({*db_, *keyring_, clock_, options_.home, certificate_users, services::kElbEdgeTopic, services::kCloudFrontTopic}),
+      certificates_(acm_),
+      cloudfront_({*db_, *keyring_, clock_, [this](const std::string& arn) { return acm_.certificate(arn); },
+                   ::getenv("BASTIDE_PRIVATE_ORIGINS") != nullptr}),
+      sessions_(sts_, cloudfront_),
+      front_(registry_, sessions_, iam_, *audit_, clock_, {.local_endpoint = fmt::format("http://127.0.0.1:{}", options_.api_port)}),
       access_({*db_, front_.local(), iam_, iam_, sts_, sts_, iam_, clock_, options_.home + "/audit", [this] { return management_; }}),
       kms_(*db_, *keyring_, clock_),
       ssm_(*db_, *keyring_, front_.local()),
@@ -161,8 +172,10 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
       ecr_(*db_, *blobs_, *keyring_, clock_),
       distribution_(ecr_, services::Distribution::decide_with(iam_), clock_),
       ec2_(*db_),
-      elbv2_(*db_, front_.local(), health_),
-      edge_({*db_, *keyring_, front_.local(), health_, clock_, options_.home}),
+      elbv2_(*db_, front_.local(), health_, &certificates_),
+      edge_({*db_, *keyring_, front_.local(), health_, clock_, options_.home, &certificates_,
+             [this](internal::EdgeSnapshot& snapshot) { return cloudfront_.add_to(snapshot); }, {services::kCloudFrontTopic},
+             [this](const internal::EdgeSnapshot& snapshot) { cloudfront_.acknowledged(snapshot); }}),
       runner_(options_.home + "/run/runner.sock"),
       networks_(*db_, [this](const internal::NetworkSpec& spec) { return runner_.ensure_network(spec); },
                 [this](const std::string& account, const std::string& vpc) -> Result<void> {
@@ -206,6 +219,8 @@ void Control::offer() {
   ecr_.offer(registry_);
   ec2_.offer(registry_);
   elbv2_.offer(registry_);
+  cloudfront_.offer(registry_);
+  acm_.offer(registry_);
   ecs_.offer(registry_);
   s3_.offer(registry_);
   cloudformation_.offer(registry_);
@@ -238,10 +253,17 @@ void Control::start() {
   if (const auto ready = renew_operator(); !ready) log::error("operator.json: {}", ready.error().message);
   server_ = std::make_unique<net::HttpServer>([this](net::Exchange& e) { front_.handle(e); });
   server_->listen(std::move(options_.api));
+  // Edge may stand in another network: its way to S3. Who comes is told by signatures, as on the port.
+  if (auto socket = net::listen_unix(options_.home + "/s3.sock", 0666); socket) {
+    server_->listen(std::move(*socket));
+  } else {
+    log::error("s3.sock: {}", socket.error().message);
+  }
   if (const auto started = ecs_.start(); !started) log::error("ecs: {}", started.error().message);
   runner_.start();
   networks_.start();
   edge_.start();
+  acm_.start();
   access_.start();
   kms_.start();
   secrets_.start();

@@ -25,6 +25,7 @@ struct App {
   bool network = false;            // of build and test
   int port = 8080;
   std::string health = "/health";
+  std::string static_folder;       // published behind the CDN; empty: none
   std::string config;              // "config/{env}.json": where encrypted values live; empty: none
   std::map<std::string, Size> sizes;                                     // by environment
   std::map<std::string, std::map<std::string, std::string>> variables;   // by environment

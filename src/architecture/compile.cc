@@ -45,6 +45,8 @@ Result<std::vector<Stack>> compile(const Architecture& a,
     for (const auto& app : a.apps) {
       add(e.name, "bastide-app-" + app.name, app_template(a, app, e.name, priority),
           {e.name + "/bastide-platform"});
+      if (!app.static_folder.empty())
+        add(e.name, "bastide-static-" + app.name, static_template(a, accounts, app, e.name));
       priority += 10;
     }
   }
@@ -77,6 +79,7 @@ Result<internal::Plan> delivery_plan(const Architecture& a,
     if (!app.build.empty()) one.steps.push_back({"build", app.build});
     if (!app.test.empty()) one.steps.push_back({"test", app.test});
     one.port = app.port;
+    one.static_folder = app.static_folder;
     for (const auto& e : a.environments) {
       auto id = accounts.find(e.name);
       if (id == accounts.end()) return error("NotFound", "the account " + e.name + " is not known");
@@ -109,6 +112,14 @@ Result<internal::Plan> delivery_plan(const Architecture& a,
       p.host = host;
       p.priority = priority;
       p.url = "https://" + host + (https_port == 443 ? "" : fmt::format(":{}", https_port));
+      if (!app.static_folder.empty()) {
+        const std::string files = e.name + "/bastide-static-" + app.name;
+        p.static_bucket = TRY(output_of(outputs, files, "BucketName"));
+        p.static_distribution = TRY(output_of(outputs, files, "DistributionId"));
+        p.static_role = TRY(output_of(outputs, files, "PublishRoleArn"));
+        const std::string name = TRY(output_of(outputs, files, "StaticHostName"));
+        p.static_url = "https://" + name + (https_port == 443 ? "" : fmt::format(":{}", https_port));
+      }
       one.placements.push_back(std::move(p));
     }
     plan.apps.push_back(std::move(one));

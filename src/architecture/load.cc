@@ -232,6 +232,7 @@ class File {
                     if (app.health.empty() || app.health[0] != '/')
                       read_.wrong(n.mark, "health must be a path that begins with '/'");
                   }},
+                 {"static", path(app.static_folder, "static")},
                  {"config", path(app.config, "config")},
                  {"size",
                   [&](const yaml::Node& sizes) {

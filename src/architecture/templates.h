@@ -36,6 +36,8 @@ json::Value shared_template(const Architecture& a, const Accounts& accounts);
 json::Value network_template(const std::string& what, const std::string& cidr, bool balancer);
 json::Value platform_template(const Architecture& a, const Accounts& accounts,
                               const std::string& environment);
+json::Value static_template(const Architecture& a, const Accounts& accounts, const App& app,
+                            const std::string& environment);
 json::Value app_template(const Architecture& a, const App& app, const std::string& environment, int priority);
 
 }  // namespace bastide::architecture

@@ -81,7 +81,10 @@ void print_table(Context& context, const architecture::Architecture& a, const ar
   const std::string ca = context.home() + "/tls/ca.pem";
   Table urls({"ENVIRONMENT", "APP", "URL"});
   for (const auto& app : plan.apps) {
-    for (const auto& p : app.placements) urls.add({bold(p.environment), app.name, p.url});
+    for (const auto& p : app.placements) {
+      urls.add({bold(p.environment), app.name, p.url});
+      if (!p.static_url.empty()) urls.add({bold(p.environment), app.name + ", static files", p.static_url});
+    }
   }
   std::printf("%s\n", urls.text().c_str());
   std::printf("Try:\n");

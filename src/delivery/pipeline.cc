@@ -108,6 +108,7 @@ Result<void> Pipeline::deliver(const Plan& plan, const App& app, const json::Val
     say(id, fmt::format("release {} exists already: {}", brief(commit), known->get("imageDigest")));
   }
   TRY(records_.change_run(id, [&](json::Value& r) { r["releaseId"] = release; }));
+  TRY(publish_static(plan, app, first, id, commit));
   return step(id, "deploy " + first.environment, [&]() -> Result<std::string> {
     TRY(deployer_.deploy(plan, app, first, *known, [&](std::string line) { say(id, line); }));
     return first.url;
@@ -201,6 +202,7 @@ Result<void> Pipeline::deploy_release(const Plan& plan, const App& app, const js
   const auto release = TRY(records_.release(run.get("releaseId")));
   const Placement* placement = app.placement(run.get("environment"));
   if (!placement) return error("the app " + app.name + " has no environment '" + run.get("environment") + "' any more");
+  TRY(publish_static(plan, app, *placement, id, release.get("commit")));
   return step(id, "deploy " + placement->environment, [&]() -> Result<std::string> {
     say(id, "  image " + release.get("imageDigest"));
     TRY(deployer_.deploy(plan, app, *placement, release, [&](std::string line) { say(id, line); }));

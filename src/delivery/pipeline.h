@@ -62,6 +62,9 @@ class Pipeline {
   Result<std::optional<Millis>> run_job(store::Job& job);
   Result<void> deliver(const Plan& plan, const App& app, const json::Value& run);
   Result<void> deploy_release(const Plan& plan, const App& app, const json::Value& run);
+  // The commit's static files to the environment's bucket; nothing where the app has none.
+  Result<void> publish_static(const Plan& plan, const App& app, const Placement& placement, const std::string& run,
+                              const std::string& commit);
   Result<sys::Fd> build_and_test(const Plan& plan, const App& app, const json::Value& run, sys::Fd source);
   Result<json::Value> make_image(const Plan& plan, const App& app, const json::Value& run, sys::Fd workspace,
                                  int64_t committed_at);

@@ -71,4 +71,16 @@ Result<std::string> Repository::read_file(const std::string& commit, const std::
   return std::move(content.output);
 }
 
+Result<std::vector<std::string>> Repository::files(const std::string& commit, const std::string& folder) const {
+  auto c = command({"ls-tree", "-r", "-z", commit, "--", folder + "/"});
+  auto listed = TRY(sys::run(c));
+  if (listed.status != 0) return error("NotFound", folder + " is not in commit " + commit.substr(0, 12));
+  std::vector<std::string> out;
+  for (const auto line : split(listed.output, '\0')) {
+    const auto tab = line.find('\t');
+    if (tab != std::string_view::npos && line.starts_with("100")) out.emplace_back(line.substr(tab + 1));
+  }
+  return out;
+}
+
 }  // namespace bastide::delivery

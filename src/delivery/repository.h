@@ -23,6 +23,8 @@ class Repository {
   Result<int64_t> committed_at(const std::string& commit) const;    // seconds
   Result<sys::Fd> archive(const std::string& commit) const;         // a tar, in an unlinked file, at its start
   Result<std::string> read_file(const std::string& commit, const std::string& path, size_t max_bytes) const;
+  // Paths of the regular files below a folder of the commit, as the commit has them.
+  Result<std::vector<std::string>> files(const std::string& commit, const std::string& folder) const;
 
   // The git command with this repository's safe settings.
   sys::Command command(std::vector<std::string> arguments) const;

@@ -78,8 +78,11 @@ void Connection::end_head(std::string& out) {
 }
 
 // The edge itself says no: the reason stands in a header, so that nobody has to guess which layer it was.
-bool Connection::deny(int status, std::string_view why, std::string_view location) {
+bool Connection::deny(int status, std::string_view reason, std::string_view location) {
   discard_body();
+  std::string why;  // an origin's words may be in it
+  for (unsigned char c : reason.substr(0, 200))
+    why += c < 0x20 || c >= 0x7f || c == '<' || c == '>' || c == '&' ? ' ' : static_cast<char>(c);
   auto& stats = core_.cdn->stats[distribution_->spec.id];
   ++(status < 400 ? stats.hits : stats.refused);
   std::string body;

@@ -22,6 +22,7 @@ namespace {
 
 constexpr Millis kDrainFor = 9 * kSecond;  // serve waits 10 s before it kills
 constexpr Millis kSweepEvery = 10 * kSecond;
+constexpr size_t kMaxGuests = 16;
 
 // The calling thread's alone; the listening sockets stay where they were made.
 Result<void> enter_namespace(const sys::Fd& fd) {
@@ -146,11 +147,20 @@ void Edge::sweep() {
 
 void Edge::serve_channel(std::unique_ptr<net::Channel> channel) {
   std::shared_ptr<net::Channel> shared = std::move(channel);
-  shared->on_message([this, alive = alive_](net::Message message) -> Result<net::Message> {
+  const bool control = shared->peer_role() == "control";
+  shared->on_message([this, control, alive = alive_](net::Message message) -> Result<net::Message> {
     if (!*alive) return error("Closed", "edge is going");
+    const auto kind = message.body.get("kind");
+    if (!control && kind != "status" && !kind.starts_with("cdn."))
+      return error("Denied", "only control changes what edge serves");
     return answer(std::move(message));
   });
-  core_->reporter.connected(std::move(shared));
+  if (control) {
+    core_->reporter.connected(std::move(shared));
+    return;
+  }
+  std::erase_if(guests_, [](const auto& guest) { return guest->closed(); });
+  if (guests_.size() < kMaxGuests) guests_.push_back(std::move(shared));
 }
 
 Result<net::Message> Edge::answer(net::Message message) {

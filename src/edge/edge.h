@@ -56,6 +56,7 @@ class Edge {
   std::shared_ptr<Core> core_;
   std::vector<net::Acceptor> acceptors_;
   std::unique_ptr<net::ChannelListener> channels_;
+  std::vector<std::shared_ptr<net::Channel>> guests_;  // commands that ask
   int64_t received_ = 0;  // snapshots so far: only the latest may be swapped in
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -38,7 +38,11 @@ json::Value to_json(const Placement& p) {
                        {"cpu", p.cpu},
                        {"memory", p.memory},
                        {"variables", std::move(variables)},
-                       {"url", p.url}});
+                       {"url", p.url},
+                       {"static_bucket", p.static_bucket},
+                       {"static_distribution", p.static_distribution},
+                       {"static_role", p.static_role},
+                       {"static_url", p.static_url}});
 }
 
 Placement placement_from_json(const json::Value& v) {
@@ -63,6 +67,10 @@ Placement placement_from_json(const json::Value& v) {
     if (value.is_string()) p.variables[name] = value.string();
   }
   p.url = v.get("url");
+  p.static_bucket = v.get("static_bucket");
+  p.static_distribution = v.get("static_distribution");
+  p.static_role = v.get("static_role");
+  p.static_url = v.get("static_url");
   return p;
 }
 
@@ -76,6 +84,7 @@ App app_from_json(const json::Value& v) {
     a.steps.push_back({s.get("name"), s.get("command"), s.get_int("timeout_ms", 10 * kMinute)});
   }
   a.port = static_cast<int>(v.get_int("port", a.port));
+  a.static_folder = v.get("static_folder");
   for (const auto& p : v.get_array("placements")) a.placements.push_back(placement_from_json(p));
   return a;
 }
@@ -106,6 +115,7 @@ json::Value to_json(const Plan& plan) {
                                  {"network", a.network},
                                  {"steps", std::move(steps)},
                                  {"port", a.port},
+                                 {"static_folder", a.static_folder},
                                  {"placements", std::move(placements)}}));
   }
   return json::object({{"name", plan.name},

@@ -30,6 +30,8 @@ struct Placement {            // an app in an environment
   int memory = 256;           // MiB
   std::map<std::string, std::string> variables;
   std::string url;
+  // Static files behind the CDN; empty: the app has none.
+  std::string static_bucket, static_distribution, static_role, static_url;
 };
 
 struct Step {
@@ -45,6 +47,7 @@ struct App {
   bool network = false;       // of build and test
   std::vector<Step> steps;    // build, test, in order
   int port = 8080;
+  std::string static_folder;  // of the repository; empty: none
   std::vector<Placement> placements;  // in the order of promotion: stage first
 
   const Placement* placement(std::string_view environment) const;

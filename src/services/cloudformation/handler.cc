@@ -32,6 +32,7 @@ const Handlers& all_handlers() {
     add_iam(h);
     add_iam_policies(h);
     add_kms(h);
+    add_cloudfront(h);
     add_ecr(h);
     add_logs(h);
     add_ecs(h);
@@ -104,7 +105,7 @@ Result<void> Context::wait_until(Millis bound, Millis step,
 
 bool is_missing(const Error& e) {
   return contains(e.code, "NoSuchEntity") || contains(e.code, "NotFound") ||
-         contains(e.code, "DoesNotExist") || contains(e.code, "NotAttached") ||
+         contains(e.code, "DoesNotExist") || e.code.starts_with("NoSuch") || contains(e.code, "NotAttached") ||
          contains(e.code, "InvalidAssociationID") || e.code == "PolicyNotAttachedException";
 }
 

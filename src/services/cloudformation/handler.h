@@ -76,11 +76,12 @@ void add_ecr(Handlers&);
 void add_logs(Handlers&);
 void add_ecs(Handlers&);
 void add_elbv2(Handlers&);
+void add_cloudfront(Handlers&);
+void add_s3(Handlers&);
 void add_ec2(Handlers&);
 void add_ec2_groups(Handlers&);
 void add_ssm(Handlers&);
 void add_secretsmanager(Handlers&);
-void add_s3(Handlers&);
 void add_organizations(Handlers&);
 void read_iam(Handlers&);  // after those that make them
 void read_network(Handlers&);

@@ -4,8 +4,8 @@
 
 #include "base/bytes.h"
 #include "base/crypto.h"
+#include "net/local_authority.h"
 #include "net/loop.h"
-#include "sys/file.h"
 
 namespace bastide::services {
 namespace {
@@ -15,19 +15,7 @@ constexpr Millis kRenewAfter = 300 * kDay;  // of at most 397
 }  // namespace
 
 Result<net::KeyPair> LocalCertificates::authority() {
-  return net::offload_result([&]() -> Result<net::KeyPair> {
-    const auto certificate = home_ + "/tls/ca.pem", key = home_ + "/tls/ca.key";
-    if (sys::exists(certificate) && sys::exists(key)) {
-      auto certificate_pem = TRY(sys::read_file(certificate, 1 << 20));
-      auto key_pem = TRY(sys::read_file(key, 1 << 20));
-      return net::KeyPair{std::move(certificate_pem), std::move(key_pem)};
-    }
-    auto made = TRY(net::make_authority("Bastide local CA", clock_.wall()));
-    TRY(sys::make_folders(home_ + "/tls"));
-    TRY(sys::write_file(key, made.key_pem));
-    TRY(sys::write_file(certificate, made.certificate_pem, 0644));
-    return made;
-  });
+  return net::local_authority(home_, clock_.wall());
 }
 
 Result<internal::EdgeCertificate> LocalCertificates::certificate(std::vector<std::string> names) {

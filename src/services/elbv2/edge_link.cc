@@ -52,8 +52,19 @@ struct EdgeLink::Impl : std::enable_shared_from_this<EdgeLink::Impl> {
       return std::move(compiled).error();
     }
     auto snapshot = std::move(*compiled);
+    if (parts.more) {
+      auto added = parts.more(snapshot);
+      if (added && !snapshot.distributions.empty()) added = own_names(snapshot);
+      if (!added) {
+        changed = true;
+        return added;
+      }
+    }
     auto digest = sha256(json::print(internal::to_json(snapshot)));
-    if (digest == sent) return {};
+    if (digest == sent) {
+      if (parts.sent) parts.sent(snapshot);
+      return {};
+    }
     TRY(parts.database.write([&](store::Writer& writer) -> Result<void> {
       snapshot.number = TRY(writer.next("elbv2.snapshot"));
       return {};
@@ -69,6 +80,16 @@ struct EdgeLink::Impl : std::enable_shared_from_this<EdgeLink::Impl> {
     }
     acknowledged = snapshot.number;
     sent = digest;
+    if (parts.sent) parts.sent(snapshot);
+    return {};
+  }
+
+  // One certificate for the names under AWS's own domain, and the authority for origins over HTTPS.
+  Result<void> own_names(internal::EdgeSnapshot& snapshot) {
+    std::vector<std::string> names;
+    for (const auto& d : snapshot.distributions) names.push_back(d.domain);
+    snapshot.certificates.push_back(TRY(certificates.certificate(std::move(names))));
+    snapshot.authority_pem = TRY(certificates.authority()).certificate_pem;
     return {};
   }
 
@@ -151,13 +172,26 @@ EdgeLink::~EdgeLink() {
   impl_->wake.set();
 }
 
+Result<json::Value> EdgeLink::ask(json::Value request) {
+  auto channel = impl_->channel;
+  if (!channel || channel->closed()) return error("Closed", "edge is not connected");
+  net::Message message;
+  message.body = std::move(request);
+  auto answer = TRY(channel->call(std::move(message), kAnswer));
+  return std::move(answer.body);
+}
+
 int64_t EdgeLink::acknowledged() const { return impl_->acknowledged; }
 
 void EdgeLink::start() {
-  impl_->parts.database.listen(kElbEdgeTopic, [impl = impl_](const std::string&) {
-    impl->changed = true;
-    impl->wake.set();
-  });
+  auto topics = impl_->parts.topics;
+  topics.emplace_back(kElbEdgeTopic);
+  for (const auto& topic : topics) {
+    impl_->parts.database.listen(topic, [impl = impl_](const std::string&) {
+      impl->changed = true;
+      impl->wake.set();
+    });
+  }
   net::spawn([impl = impl_] { impl->run(); });
 }
 

@@ -3,8 +3,10 @@
 // starts it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "aws/local_client.h"
 #include "services/elbv2/certificates.h"
@@ -24,10 +26,17 @@ class EdgeLink {
     Clock& clock;
     std::string home;
     CertificateSource* source = nullptr;
+    // What others have in the snapshot (CloudFront's distributions), the topics that tell of their changes, and
+    // whom to tell that edge uses it. Their certificates for AWS's own names are the local CA's.
+    std::function<Result<void>(internal::EdgeSnapshot&)> more = {};
+    std::vector<std::string> topics = {};
+    std::function<void(const internal::EdgeSnapshot&)> sent = {};
   };
   explicit EdgeLink(Parts parts);
   ~EdgeLink();
   void start();
+  // Asks edge something that only it knows ("cdn.stats"). Waits.
+  Result<json::Value> ask(json::Value request);
   int64_t acknowledged() const;  // the number of the snapshot that edge uses; 0: none yet
 
  private:
