@@ -63,6 +63,11 @@ void Cache::erase(const std::shared_ptr<Object>& object) {
   disk_->erase(object->key);
 }
 
+void Cache::forget(const std::string& key) {
+  memory_.erase(key);
+  disk_->erase(key);
+}
+
 std::shared_ptr<Fill> Cache::filling(const std::string& key) {
   auto found = fills_.find(key);
   return found == fills_.end() ? nullptr : found->second;

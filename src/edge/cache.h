@@ -44,6 +44,7 @@ class Cache {
   std::string key_of(const std::string& key, const Stored& head, const std::vector<Field>& fields);
   void put_spooled(const std::shared_ptr<Object>& object);  // its file was kept
   void erase(const std::shared_ptr<Object>& object);
+  void forget(const std::string& key);  // every variant
 
   std::shared_ptr<Fill> filling(const std::string& key);
   void begin(const std::string& key, std::shared_ptr<Fill> fill) { fills_[key] = std::move(fill); }

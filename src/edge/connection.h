@@ -85,6 +85,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool send(const std::shared_ptr<Object>& object, int status, Got::How how, bool selectable);
   bool send_body(Body::Reader& reader, int64_t at, int64_t end, bool chunked);
   bool pass(Ask ask);
+  void forget_changed(int status, const std::vector<Field>& answer);  // what an unsafe method may have changed
   bool deny(int status, std::string_view why, std::string_view location = {});
   void edge_fields(std::string& out, std::string_view cache);
   void end_head(std::string& out);

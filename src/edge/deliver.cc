@@ -158,7 +158,43 @@ bool Connection::deliver(Distribution& distribution) {
     }
   }
   auto got = obtain(core_.cdn, config_, distribution, b, ask, head_, request_.fields);
+  if (b.rfc9111 && !get && got.object) {
+    ResponseHead answered;
+    const auto text = "HTTP/1.1 200 OK\r\n" + got.object->head.fields + "\r\n";
+    if (!parse_response(text, answered)) forget_changed(got.object->head.status, answered.fields);
+  }
   return reply(got, ask);
+}
+
+// RFC 9111 section 4.4. CloudFront does not.
+void Connection::forget_changed(int status, const std::vector<Field>& answer) {
+  if (status < 200 || status >= 400 || request_.method == "OPTIONS" || request_.method == "TRACE") return;
+  const auto forget = [&](std::string_view target) {
+    RequestHead plain = request_;
+    plain.method = "GET";
+    plain.chunked = false;
+    plain.content_length = -1;
+    const auto mark = target.find('?');
+    plain.query = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
+    const auto path = target.substr(0, mark);
+    auto ask = make_ask(distribution_->spec, distribution_->behavior(path), plain, path, peer_address_, https_);
+    if (!ask.key.empty()) core_.cdn->cache.forget(ask.key);
+  };
+  forget(request_.target);
+  for (auto name : {"location", "content-location"}) {
+    auto url = field_value(answer, name);
+    if (const auto scheme = url.find("://"); scheme != std::string_view::npos) {
+      url.remove_prefix(scheme + 3);
+      const auto slash = url.find('/');
+      if (slash == std::string_view::npos || !iequals(url.substr(0, slash), request_.host)) continue;
+      url.remove_prefix(slash);
+    }
+    if (!url.empty() && url[0] == '/') {
+      forget(url);
+    } else if (!url.empty()) {
+      forget(std::string(request_.path.substr(0, request_.path.rfind('/') + 1)) + std::string(url));
+    }
+  }
 }
 
 bool Connection::reply(Got& got, const Ask& ask) {
@@ -345,6 +381,7 @@ bool Connection::pass(Ask ask) {
     return deny(got == Arrival::timeout ? 504 : 502, "the origin did not answer");
   }
   if (response_.status == 101) return pass_upgrade(x);
+  if (behavior_->rfc9111) forget_changed(response_.status, response_.fields);
   return pass_answer(x, sent == Sent::all);
 }
 

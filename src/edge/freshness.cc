@@ -40,6 +40,17 @@ int64_t explicit_lifetime(const AnswerFacts& a, Millis received) {
   return -1;
 }
 
+// The greatest of a list; one that is no number of seconds makes the answer stale.
+int64_t age_of(std::string_view value) {
+  int64_t out = 0;
+  for (auto part : split(value, ',')) {
+    part = trim(part);
+    const bool digits = !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
+    out = std::max(out, digits ? delta_seconds(part) : int64_t{1} << 31);
+  }
+  return out;
+}
+
 Lifetime refuse(const char* why) {
   Lifetime out;
   out.why = why;
@@ -128,8 +139,7 @@ AnswerFacts facts_of(const ResponseHead& head) {
   for (const auto& f : head.fields) {
     switch (f.name.size()) {
       case 3:
-        if (iequals(f.name, "age") && !f.value.empty())
-          out.age = std::max(out.age, delta_seconds(split(f.value, ',').front()));
+        if (iequals(f.name, "age")) out.age = std::max(out.age, age_of(f.value));
         break;
       case 4:
         if (iequals(f.name, "date")) {
