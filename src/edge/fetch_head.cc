@@ -95,11 +95,14 @@ std::string origin_head(const Distribution& d, const internal::EdgeOrigin& origi
     out += one;
     out += "\r\n";
   }
-  for (const auto& [name, value] : origin.headers) line(name, value);
+  for (const auto& [name, value] : origin.headers) {
+    if (signature.empty() || name.size() < 6 || !iequals(name.substr(0, 6), "x-amz-")) line(name, value);
+  }
   if (!agent) line("User-Agent", "Amazon CloudFront");
   line("Via", d.via);
   line("X-Forwarded-For", ask.client);
-  line("X-Amz-Cf-Id", request_id());
+  // S3 wants every x-amz- field of a signed request to be signed.
+  if (signature.empty()) line("X-Amz-Cf-Id", request_id());
   out += signature;
   out += more;
   out += "\r\n";
