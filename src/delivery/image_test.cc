@@ -313,7 +313,7 @@ TEST_F(ImageTest, FailuresNameTheLine) {
             "Dockerfile:3: RUN ended with status 2");
   const std::string missing = build("FROM debian:12\n", {}).error().message;
   EXPECT_TRUE(missing.starts_with("Dockerfile:1: the image debian:12 is not in this registry")) << missing;
-  EXPECT_NE(missing.find("bastide image import debian:12"), std::string::npos);
+  EXPECT_NE(missing.find("bastide image import ROOTFS.tar debian:12"), std::string::npos);
   EXPECT_EQ(build("FROM scratch\nADD a b\n", {}).error().message,
             "Dockerfile:2: ADD is not supported; COPY files, and unpack archives with RUN");
   EXPECT_TRUE(registry->images.empty());

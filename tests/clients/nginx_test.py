@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 
 from support.house import ROOT
 from support.town import Town, git, need_root
@@ -52,13 +53,13 @@ def root_filesystem(path):
         out.add("/etc/nginx/mime.types", arcname="etc/nginx/mime.types")
 
 
-with Town() as town:
-    example = pathlib.Path(town.home, "example")
+with Town() as town, tempfile.TemporaryDirectory() as beside:
+    example = pathlib.Path(beside, "example")
     shutil.copytree(ROOT / "examples/hello-nginx", example)
     # Without its base image the first release says what to do; the accounts stand all the same.
     out = town.up(example, check=False)
     assert "bastide image import ROOTFS.tar debian-nginx:12" in out.stdout + out.stderr, out.stdout + out.stderr
-    tar = os.path.join(town.home, "rootfs.tar")
+    tar = os.path.join(beside, "rootfs.tar")
     root_filesystem(tar)
     done = town.bastide("image import", tar, "debian-nginx:12")
     assert "use it as FROM debian-nginx:12" in done.stdout, done.stdout
