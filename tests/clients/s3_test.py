@@ -246,6 +246,41 @@ def cli(house, folder):
     run("s3", "rb", "s3://site")
 
 
+def stacks(house, s3):
+    cfn = client(house, service="cloudformation")
+    account = client(house, service="sts").get_caller_identity()["Account"]
+
+    def template(**more):
+        return json.dumps({"Resources": {
+            "Assets": {"Type": "AWS::S3::Bucket", "Properties": {
+                "VersioningConfiguration": {"Status": "Enabled"}, "PublicAccessBlockConfiguration": {"BlockPublicAcls": True},
+                "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
+                "LifecycleConfiguration": {"Rules": [{"Status": "Enabled", "Prefix": "tmp/", "ExpirationInDays": 3}]},
+                "CorsConfiguration": {"CorsRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "MaxAge": 9}]},
+                "Tags": [{"Key": "team", "Value": "shop"}], **more}},
+            "Policy": {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "Assets"}, "PolicyDocument": {
+                "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "cloudfront.amazonaws.com"}, "Action": "s3:GetObject",
+                                                        "Resource": {"Fn::Sub": "${Assets.Arn}/*"}, "Condition": {"StringEquals": {"aws:SourceAccount": account}}}]}}}},
+            "Outputs": {"Name": {"Value": {"Ref": "Assets"}}, "Domain": {"Value": {"Fn::GetAtt": ["Assets", "RegionalDomainName"]}}}})
+
+    cfn.create_stack(StackName="assets", TemplateBody=template())
+    cfn.get_waiter("stack_create_complete").wait(StackName="assets", WaiterConfig={"Delay": 1})
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in cfn.describe_stacks(StackName="assets")["Stacks"][0]["Outputs"]}
+    name = outputs["Name"]
+    assert name.startswith("assets-assets-") and outputs["Domain"] == f"{name}.s3.us-east-1.amazonaws.com", outputs
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+    assert s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"][0]["Expiration"] == {"Days": 3}
+    assert s3.get_bucket_cors(Bucket=name)["CORSRules"][0]["MaxAgeSeconds"] == 9
+    assert f"{name}/*" in s3.get_bucket_policy(Bucket=name)["Policy"]
+    assert {"Key": "team", "Value": "shop"} in s3.get_bucket_tagging(Bucket=name)["TagSet"]
+    cfn.update_stack(StackName="assets", TemplateBody=template(VersioningConfiguration={"Status": "Suspended"}))
+    cfn.get_waiter("stack_update_complete").wait(StackName="assets", WaiterConfig={"Delay": 1})
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Suspended"
+    cfn.delete_stack(StackName="assets")
+    cfn.get_waiter("stack_delete_complete").wait(StackName="assets", WaiterConfig={"Delay": 1})
+    refused("404", s3.head_bucket, Bucket=name)
+
+
 # Whatever was acknowledged is there after a kill; whatever was not is there whole, or not at all.
 def killed(house):
     acknowledged, stop = {}, threading.Event()
@@ -289,5 +324,6 @@ with House() as house, tempfile.TemporaryDirectory() as temporary:
     access(house, s3)
     encrypted(house, s3)
     cli(house, folder)
+    stacks(house, s3)
     killed(house)
 print("ok")

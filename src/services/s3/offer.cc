@@ -145,7 +145,8 @@ void S3::offer_objects(aws::Registry& r) {
                                return out;
                              }});
   // Each key is decided by itself, and refused by itself.
-  r.add<op::DeleteObjects>(this, &S3::delete_objects, {"", {}});
+  r.add<op::DeleteObjects>(this, &S3::delete_objects,
+                           {"s3:DeleteObject", [](const Call&, const auto&) -> Result<Targets> { return Targets{}; }});
 }
 
 }  // namespace bastide::services
