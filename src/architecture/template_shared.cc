@@ -84,6 +84,10 @@ json::Value shared_template(const Architecture& a, const Accounts& accounts) {
   for (const auto& e : a.environments) {
     pullers.push("arn:aws:iam::" + accounts.at(e.name) + ":root");
     deploy_roles.push("arn:aws:iam::" + accounts.at(e.name) + ":role/bastide-deploy");
+    for (const auto& app : a.apps) {
+      if (!app.static_folder.empty())
+        deploy_roles.push("arn:aws:iam::" + accounts.at(e.name) + ":role/bastide-publish-" + app.name);
+    }
   }
   json::Value repositories = json::array();
   for (const auto& app : a.apps) {
