@@ -72,6 +72,10 @@ TEST_F(ChrootTest, AVpcIsReachedFromWithinAndFromNowhereElse) {
   ::close(host);
 }
 
+TEST_F(ChrootTest, ASocketThatWasNeverBoundListensAtTheTasksAddressToo) {
+  EXPECT_EQ(run(task({"unbound"})), "listening at 127.10.0.10\n");
+}
+
 // What kmscrypt and every SDK do: 169.254.170.2:80 leads to this task's own door.
 TEST_F(ChrootTest, TheCredentialEndpointIsTheTasksOwn) {
   auto spec = task({"reach", "169.254.170.2", "80"});

@@ -57,6 +57,20 @@ int serve(const char* port, const char* greeting) {
   }
 }
 
+// Listens without having bound: the kernel would choose every address.
+int listen_unbound() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in own{};
+  socklen_t size = sizeof own;
+  if (listen(fd, 4) != 0 || getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) != 0) {
+    perror("listen");
+    return 1;
+  }
+  char text[INET_ADDRSTRLEN];
+  printf("listening at %s\n", inet_ntop(AF_INET, &own.sin_addr, text, sizeof text));
+  return 0;
+}
+
 int describe() {
   struct stat st;
   printf("uid %d gid %d pid %d\n", getuid(), getgid(), getpid());
@@ -116,6 +130,7 @@ int main(int count, char** arguments) {
   if (!strcmp(what, "describe")) return describe();
   if (!strcmp(what, "reach")) return reach(arguments[2], arguments[3]);
   if (!strcmp(what, "serve")) return serve(arguments[2], arguments[3]);
+  if (!strcmp(what, "unbound")) return listen_unbound();
   if (!strcmp(what, "eat")) return eat_memory();
   if (!strcmp(what, "fork")) return fork_many();
   if (!strcmp(what, "wait")) {

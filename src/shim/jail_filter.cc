@@ -156,6 +156,7 @@ int filter_calls(bool opens) {
   p.refuse(ENOSYS);
   p.on(SYS_connect, SECCOMP_RET_USER_NOTIF);
   p.on(SYS_bind, SECCOMP_RET_USER_NOTIF);
+  p.on(SYS_listen, SECCOMP_RET_USER_NOTIF);
   if (opens) {
     p.on(SYS_openat, SECCOMP_RET_USER_NOTIF);
 #ifdef SYS_open

@@ -207,6 +207,22 @@ void bind(Question& q, const JailPlan& plan) {
   ::close(q.fd);
 }
 
+// A socket that was never bound would listen on every address of the host.
+void listen(int listener, const seccomp_notif& ask, const JailPlan& plan) {
+  const int fd = take_descriptor(static_cast<pid_t>(ask.pid), static_cast<int>(ask.data.args[0]));
+  if (fd < 0) return reply(listener, ask, errno == EBADF ? EBADF : EPERM);
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  int error = ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0 ? 0 : errno;
+  if (error == 0 && (own.ss_family == AF_INET || own.ss_family == AF_INET6) && port_of(own) == 0) {
+    set_address(own, plan.address);
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&own), size) != 0) error = errno;
+  }
+  if (error == 0 && ::listen(fd, static_cast<int>(ask.data.args[1])) != 0) error = errno;
+  reply(listener, ask, error);
+  ::close(fd);
+}
+
 // 0, or what to answer: the address is copied out of the task once and never looked at there again.
 int read_question(Question& q) {
   const uint64_t size = q.ask.data.args[2];
@@ -256,6 +272,7 @@ void answer_call(int listener, const JailPlan& plan) {
   q.listener = listener;
   q.fd = -1;
   if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &q.ask) != 0) return;
+  if (q.ask.data.nr == SYS_listen) return listen(listener, q.ask, plan);
   if (q.ask.data.nr != SYS_bind && q.ask.data.nr != SYS_connect) return answer_open(listener, q.ask);
   if (const int refused = read_question(q)) return reply(listener, q.ask, refused);
   if (q.ask.data.nr == SYS_bind) return bind(q, plan);
