@@ -292,6 +292,42 @@ Iam::remove_client_id_from_open_id_connect_provider(
   return op::RemoveClientIDFromOpenIDConnectProvider::Response{};
 }
 
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagOpenIDConnectProvider.html
+Result<op::TagOpenIDConnectProvider::Response> Iam::tag_open_id_connect_provider(
+    Call& call, const op::TagOpenIDConnectProvider::Request& q) {
+  TRY(writing([&](store::Writer& w) -> Result<void> {
+    auto row = TRY(need_oidc(w, call, q.open_id_connect_provider_arn));
+    TRY(merge_tags(row.body, q.tags, "TagsPerResource"));
+    return w.put(row.key, row.body);
+  }));
+  return op::TagOpenIDConnectProvider::Response{};
+}
+
+Result<op::UntagOpenIDConnectProvider::Response> Iam::untag_open_id_connect_provider(
+    Call& call, const op::UntagOpenIDConnectProvider::Request& q) {
+  TRY(writing([&](store::Writer& w) -> Result<void> {
+    auto row = TRY(need_oidc(w, call, q.open_id_connect_provider_arn));
+    if (auto* tags = row.body.find("tags")) {
+      for (const auto& k : q.tag_keys) tags->remove(k);
+    }
+    return w.put(row.key, row.body);
+  }));
+  return op::UntagOpenIDConnectProvider::Response{};
+}
+
+Result<op::ListOpenIDConnectProviderTags::Response> Iam::list_open_id_connect_provider_tags(
+    Call& call, const op::ListOpenIDConnectProviderTags::Request& q) {
+  std::vector<std::pair<std::string, m::Tag>> items;
+  TRY(reading([&](store::Reader& r) -> Result<void> {
+    const auto row = TRY(need_oidc(r, call, q.open_id_connect_provider_arn));
+    for (auto& t : tags_of(row.body)) items.emplace_back(t.key, t);
+    return {};
+  }));
+  return page<op::ListOpenIDConnectProviderTags::Response>(
+      std::move(items), q.marker, q.max_items, "tags " + q.open_id_connect_provider_arn,
+      [](op::ListOpenIDConnectProviderTags::Response& r, auto told) { r.tags = std::move(told); });
+}
+
 Result<std::vector<aws::OidcProvider>> Iam::oidc_providers(const std::string& account) {
   std::vector<aws::OidcProvider> out;
   const auto rows = TRY(db_.list(account, "", "iam.oidc"));

@@ -166,6 +166,17 @@ class Iam final : public aws::PolicySource,
   Result<model::iam::op::UpdateOpenIDConnectProviderThumbprint::Response> update_open_id_connect_provider_thumbprint(Call&, const model::iam::op::UpdateOpenIDConnectProviderThumbprint::Request&);
   Result<model::iam::op::UpdateRole::Response> update_role(Call&, const model::iam::op::UpdateRole::Request&);
   Result<model::iam::op::UpdateRoleDescription::Response> update_role_description(Call&, const model::iam::op::UpdateRoleDescription::Request&);
+  Result<model::iam::op::TagMFADevice::Response> tag_mfa_device(Call&, const model::iam::op::TagMFADevice::Request&);
+  Result<model::iam::op::UntagMFADevice::Response> untag_mfa_device(Call&, const model::iam::op::UntagMFADevice::Request&);
+  Result<model::iam::op::ListMFADeviceTags::Response> list_mfa_device_tags(Call&, const model::iam::op::ListMFADeviceTags::Request&);
+  Result<model::iam::op::TagOpenIDConnectProvider::Response> tag_open_id_connect_provider(Call&, const model::iam::op::TagOpenIDConnectProvider::Request&);
+  Result<model::iam::op::UntagOpenIDConnectProvider::Response> untag_open_id_connect_provider(Call&, const model::iam::op::UntagOpenIDConnectProvider::Request&);
+  Result<model::iam::op::ListOpenIDConnectProviderTags::Response> list_open_id_connect_provider_tags(Call&, const model::iam::op::ListOpenIDConnectProviderTags::Request&);
+  Result<model::iam::op::ListServerCertificates::Response> list_server_certificates(Call&, const model::iam::op::ListServerCertificates::Request&);
+  Result<model::iam::op::ListSigningCertificates::Response> list_signing_certificates(Call&, const model::iam::op::ListSigningCertificates::Request&);
+  Result<model::iam::op::ListSSHPublicKeys::Response> list_ssh_public_keys(Call&, const model::iam::op::ListSSHPublicKeys::Request&);
+  Result<model::iam::op::ListServiceSpecificCredentials::Response> list_service_specific_credentials(Call&, const model::iam::op::ListServiceSpecificCredentials::Request&);
+  Result<model::iam::op::ListSAMLProviders::Response> list_saml_providers(Call&, const model::iam::op::ListSAMLProviders::Request&);
   Result<model::iam::op::UpdateUser::Response> update_user(Call&, const model::iam::op::UpdateUser::Request&);
   // clang-format on
 

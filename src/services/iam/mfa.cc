@@ -185,6 +185,38 @@ Result<op::ListVirtualMFADevices::Response> Iam::list_virtual_mfa_devices(
       [](op::ListVirtualMFADevices::Response& r, auto told) { r.virtual_mfa_devices = std::move(told); });
 }
 
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagMFADevice.html
+Result<op::TagMFADevice::Response> Iam::tag_mfa_device(Call& call, const op::TagMFADevice::Request& q) {
+  TRY(writing([&](store::Writer& w) -> Result<void> {
+    auto body = TRY(device(w, call.account, q.serial_number));
+    TRY(merge_tags(body, q.tags, "TagsPerResource"));
+    return put_device(w, call.account, q.serial_number, body);
+  }));
+  return op::TagMFADevice::Response{};
+}
+
+Result<op::UntagMFADevice::Response> Iam::untag_mfa_device(Call& call, const op::UntagMFADevice::Request& q) {
+  TRY(writing([&](store::Writer& w) -> Result<void> {
+    auto body = TRY(device(w, call.account, q.serial_number));
+    if (auto* tags = body.find("tags")) {
+      for (const auto& k : q.tag_keys) tags->remove(k);
+    }
+    return put_device(w, call.account, q.serial_number, body);
+  }));
+  return op::UntagMFADevice::Response{};
+}
+
+Result<op::ListMFADeviceTags::Response> Iam::list_mfa_device_tags(Call& call, const op::ListMFADeviceTags::Request& q) {
+  std::vector<std::pair<std::string, m::Tag>> items;
+  TRY(reading([&](store::Reader& r) -> Result<void> {
+    const auto body = TRY(device(r, call.account, q.serial_number));
+    for (auto& t : tags_of(body)) items.emplace_back(t.key, t);
+    return {};
+  }));
+  return page<op::ListMFADeviceTags::Response>(std::move(items), q.marker, q.max_items, "tags " + q.serial_number,
+                                               [](op::ListMFADeviceTags::Response& r, auto told) { r.tags = std::move(told); });
+}
+
 Result<bool> Iam::verify_mfa(const std::string& account, const std::string& user, const std::string& serial,
                              const std::string& code) {
   bool right = false;

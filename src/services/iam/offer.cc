@@ -308,6 +308,17 @@ void Iam::offer(aws::Registry& r) {
        oidc_target<op::UpdateOpenIDConnectProviderThumbprint::Request>});
   on<op::UpdateRole>(r, &Iam::update_role, Kind::role);
   on<op::UpdateRoleDescription>(r, &Iam::update_role_description, Kind::role);
+  r.add<op::TagMFADevice>(this, &Iam::tag_mfa_device, {"iam:TagMFADevice", mfa_target<op::TagMFADevice::Request>});
+  r.add<op::UntagMFADevice>(this, &Iam::untag_mfa_device, {"iam:UntagMFADevice", mfa_target<op::UntagMFADevice::Request>});
+  r.add<op::ListMFADeviceTags>(this, &Iam::list_mfa_device_tags, {"iam:ListMFADeviceTags", mfa_target<op::ListMFADeviceTags::Request>});
+  r.add<op::TagOpenIDConnectProvider>(this, &Iam::tag_open_id_connect_provider, {"iam:TagOpenIDConnectProvider", oidc_target<op::TagOpenIDConnectProvider::Request>});
+  r.add<op::UntagOpenIDConnectProvider>(this, &Iam::untag_open_id_connect_provider, {"iam:UntagOpenIDConnectProvider", oidc_target<op::UntagOpenIDConnectProvider::Request>});
+  r.add<op::ListOpenIDConnectProviderTags>(this, &Iam::list_open_id_connect_provider_tags, {"iam:ListOpenIDConnectProviderTags", oidc_target<op::ListOpenIDConnectProviderTags::Request>});
+  plain<op::ListServerCertificates>(r, &Iam::list_server_certificates, "server-certificate/");
+  on<op::ListSigningCertificates>(r, &Iam::list_signing_certificates, Kind::user);
+  on<op::ListSSHPublicKeys>(r, &Iam::list_ssh_public_keys, Kind::user);
+  on<op::ListServiceSpecificCredentials>(r, &Iam::list_service_specific_credentials, Kind::user);
+  plain<op::ListSAMLProviders>(r, &Iam::list_saml_providers, "");
   on<op::UpdateUser>(r, &Iam::update_user, Kind::user);
 }
 

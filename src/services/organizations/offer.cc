@@ -79,6 +79,10 @@ void Organizations::offer(aws::Registry& r) {
   add<op::TagResource>(r, &Organizations::tag_resource);
   add<op::UntagResource>(r, &Organizations::untag_resource);
   add<op::UpdateOrganizationalUnit>(r, &Organizations::update_organizational_unit);
+  add<op::RegisterDelegatedAdministrator>(r, &Organizations::register_delegated_administrator);
+  add<op::ListDelegatedServicesForAccount>(r, &Organizations::list_delegated_services_for_account);
+  add<op::ListDelegatedAdministrators>(r, &Organizations::list_delegated_administrators);
+  add<op::DeregisterDelegatedAdministrator>(r, &Organizations::deregister_delegated_administrator);
   add<op::UpdatePolicy>(r, &Organizations::update_policy);
 }
 

@@ -69,6 +69,10 @@ class Organizations final : public aws::AccountDirectory {
   Result<model::organizations::op::TagResource::Response> tag_resource(Call&, const model::organizations::op::TagResource::Request&);
   Result<model::organizations::op::UntagResource::Response> untag_resource(Call&, const model::organizations::op::UntagResource::Request&);
   Result<model::organizations::op::UpdateOrganizationalUnit::Response> update_organizational_unit(Call&, const model::organizations::op::UpdateOrganizationalUnit::Request&);
+  Result<model::organizations::op::RegisterDelegatedAdministrator::Response> register_delegated_administrator(Call&, const model::organizations::op::RegisterDelegatedAdministrator::Request&);
+  Result<model::organizations::op::ListDelegatedServicesForAccount::Response> list_delegated_services_for_account(Call&, const model::organizations::op::ListDelegatedServicesForAccount::Request&);
+  Result<model::organizations::op::ListDelegatedAdministrators::Response> list_delegated_administrators(Call&, const model::organizations::op::ListDelegatedAdministrators::Request&);
+  Result<model::organizations::op::DeregisterDelegatedAdministrator::Response> deregister_delegated_administrator(Call&, const model::organizations::op::DeregisterDelegatedAdministrator::Request&);
   Result<model::organizations::op::UpdatePolicy::Response> update_policy(Call&, const model::organizations::op::UpdatePolicy::Request&);
   // clang-format on
 
