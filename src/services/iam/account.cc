@@ -331,7 +331,8 @@ Result<op::ListOpenIDConnectProviderTags::Response> Iam::list_open_id_connect_pr
 Result<std::vector<aws::OidcProvider>> Iam::oidc_providers(const std::string& account) {
   std::vector<aws::OidcProvider> out;
   const auto rows = TRY(db_.list(account, "", "iam.oidc"));
-  for (const auto& row : rows) out.push_back({row.key.id, row.body.get("url"), texts(row.body.get_array("clients"))});
+  for (const auto& row : rows)
+    out.push_back({row.key.id, row.body.get("url"), texts(row.body.get_array("clients"))});
   return out;
 }
 

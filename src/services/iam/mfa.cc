@@ -206,15 +206,17 @@ Result<op::UntagMFADevice::Response> Iam::untag_mfa_device(Call& call, const op:
   return op::UntagMFADevice::Response{};
 }
 
-Result<op::ListMFADeviceTags::Response> Iam::list_mfa_device_tags(Call& call, const op::ListMFADeviceTags::Request& q) {
+Result<op::ListMFADeviceTags::Response> Iam::list_mfa_device_tags(Call& call,
+                                                                  const op::ListMFADeviceTags::Request& q) {
   std::vector<std::pair<std::string, m::Tag>> items;
   TRY(reading([&](store::Reader& r) -> Result<void> {
     const auto body = TRY(device(r, call.account, q.serial_number));
     for (auto& t : tags_of(body)) items.emplace_back(t.key, t);
     return {};
   }));
-  return page<op::ListMFADeviceTags::Response>(std::move(items), q.marker, q.max_items, "tags " + q.serial_number,
-                                               [](op::ListMFADeviceTags::Response& r, auto told) { r.tags = std::move(told); });
+  return page<op::ListMFADeviceTags::Response>(
+      std::move(items), q.marker, q.max_items, "tags " + q.serial_number,
+      [](op::ListMFADeviceTags::Response& r, auto told) { r.tags = std::move(told); });
 }
 
 Result<bool> Iam::verify_mfa(const std::string& account, const std::string& user, const std::string& serial,

@@ -1,5 +1,5 @@
-// Kinds of credentials that cannot be made here (their Create and Upload operations answer NotImplemented): nobody
-// has any, and the lists say so. Tools that delete a user ask for each.
+// Kinds of credentials that cannot be made here (their Create and Upload operations answer NotImplemented):
+// nobody has any, and the lists say so. Tools that delete a user ask for each.
 #include "services/iam/iam_templates.h"
 
 namespace bastide::services {
@@ -8,13 +8,15 @@ using namespace iam_rows;
 namespace op = model::iam::op;
 
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListServerCertificates.html
-Result<op::ListServerCertificates::Response> Iam::list_server_certificates(Call&, const op::ListServerCertificates::Request&) {
+Result<op::ListServerCertificates::Response> Iam::list_server_certificates(
+    Call&, const op::ListServerCertificates::Request&) {
   op::ListServerCertificates::Response out;
   out.is_truncated = false;
   return out;
 }
 
-Result<op::ListSigningCertificates::Response> Iam::list_signing_certificates(Call& call, const op::ListSigningCertificates::Request& q) {
+Result<op::ListSigningCertificates::Response> Iam::list_signing_certificates(
+    Call& call, const op::ListSigningCertificates::Request& q) {
   const auto name = TRY(user_or_caller(call, q.user_name));
   TRY(entity(call.account, Kind::user, name));
   op::ListSigningCertificates::Response out;
@@ -22,7 +24,8 @@ Result<op::ListSigningCertificates::Response> Iam::list_signing_certificates(Cal
   return out;
 }
 
-Result<op::ListSSHPublicKeys::Response> Iam::list_ssh_public_keys(Call& call, const op::ListSSHPublicKeys::Request& q) {
+Result<op::ListSSHPublicKeys::Response> Iam::list_ssh_public_keys(Call& call,
+                                                                  const op::ListSSHPublicKeys::Request& q) {
   const auto name = TRY(user_or_caller(call, q.user_name));
   TRY(entity(call.account, Kind::user, name));
   op::ListSSHPublicKeys::Response out;
@@ -43,7 +46,8 @@ Result<op::ListServiceSpecificCredentials::Response> Iam::list_service_specific_
   return out;
 }
 
-Result<op::ListSAMLProviders::Response> Iam::list_saml_providers(Call&, const op::ListSAMLProviders::Request&) {
+Result<op::ListSAMLProviders::Response> Iam::list_saml_providers(Call&,
+                                                                 const op::ListSAMLProviders::Request&) {
   op::ListSAMLProviders::Response out;
   out.saml_provider_list.emplace();
   return out;

@@ -50,8 +50,10 @@ Result<op::RegisterDelegatedAdministrator::Response> Organizations::register_del
     const auto org = TRY(need_management(w, call));
     auto body = TRY(need_account(w, org, q.account_id));
     if (q.account_id == org.get("management")) {
-      return fault("ConstraintViolationException",
-                   "You cannot register the management account of your organization as a delegated administrator.", 400);
+      return fault(
+          "ConstraintViolationException",
+          "You cannot register the management account of your organization as a delegated administrator.",
+          400);
     }
     if (body.get_object("delegated").size() > 0 && body.find("delegated")->has(q.service_principal)) {
       return fault("AccountAlreadyRegisteredException",
@@ -60,7 +62,9 @@ Result<op::RegisterDelegatedAdministrator::Response> Organizations::register_del
     const json::Value* trusted = org.find("services");
     if (!trusted || !trusted->has(q.service_principal)) {
       return fault("ConstraintViolationException",
-                   fmt::format("Enable trusted access for {} before an account is registered for it.", q.service_principal), 400);
+                   fmt::format("Enable trusted access for {} before an account is registered for it.",
+                               q.service_principal),
+                   400);
     }
     body["delegated"][q.service_principal] = call.now;
     return w.put(key_of(org, "account", q.account_id), body);
@@ -75,7 +79,9 @@ Result<op::DeregisterDelegatedAdministrator::Response> Organizations::deregister
     auto body = TRY(need_account(w, org, q.account_id));
     auto* delegated = body.find("delegated");
     if (!delegated || !delegated->remove(q.service_principal)) {
-      return fault("AccountNotRegisteredException", "The provided account is not a registered delegated administrator for your organization.", 400);
+      return fault("AccountNotRegisteredException",
+                   "The provided account is not a registered delegated administrator for your organization.",
+                   400);
     }
     return w.put(key_of(org, "account", q.account_id), body);
   }));
@@ -90,7 +96,9 @@ Result<op::ListDelegatedAdministrators::Response> Organizations::list_delegated_
     const auto list = TRY(rows(r, org, "account"));
     for (const auto& row : list) {
       const auto& delegated = row.body.get_object("delegated");
-      if (delegated.empty() || (q.service_principal && !row.body.find("delegated")->has(*q.service_principal))) continue;
+      if (delegated.empty() ||
+          (q.service_principal && !row.body.find("delegated")->has(*q.service_principal)))
+        continue;
       items.push_back(administrator_shape(org, row.body));
     }
     return {};
@@ -105,9 +113,12 @@ Result<op::ListDelegatedServicesForAccount::Response> Organizations::list_delega
     const auto org = TRY(need_administrator(r, call));
     const auto body = TRY(need_account(r, org, q.account_id));
     if (body.get_object("delegated").empty()) {
-      return fault("AccountNotRegisteredException", "The provided account is not a registered delegated administrator for your organization.", 400);
+      return fault("AccountNotRegisteredException",
+                   "The provided account is not a registered delegated administrator for your organization.",
+                   400);
     }
-    for (const auto& [service, since] : body.get_object("delegated")) items.push_back({service, since.integer()});
+    for (const auto& [service, since] : body.get_object("delegated"))
+      items.push_back({service, since.integer()});
     return {};
   }));
   return page(std::move(items), q, &op::ListDelegatedServicesForAccount::Response::delegated_services);

@@ -33,7 +33,11 @@ void Organizations::add(aws::Registry& registry, F function) {
            return {};
          }));
          if constexpr (requires { q.service_principal; }) {
-           t.context.emplace_back("organizations:ServicePrincipal", q.service_principal);
+           if constexpr (requires { q.service_principal.has_value(); }) {
+             if (q.service_principal) t.context.emplace_back("organizations:ServicePrincipal", *q.service_principal);
+           } else {
+             t.context.emplace_back("organizations:ServicePrincipal", q.service_principal);
+           }
          }
          if constexpr (requires { q.policy_type; }) {
            t.context.emplace_back("organizations:PolicyType", q.policy_type);
