@@ -8,6 +8,7 @@
 #include "architecture/apply_accounts.h"
 #include "architecture/architecture.h"
 #include "architecture/cloud.h"
+#include "architecture/own_stacks.h"
 
 namespace bastide::architecture {
 namespace {
@@ -118,6 +119,7 @@ class Stacks {
     const std::string status = there->get("StackStatus");
     if (wreck(status)) {
       tell(s, title(s), "making", "clearing away what failed before (" + status + ")");
+      TRY(remember_events(s, there->get("StackId")));
       TRY(cloudformation(s, "DeleteStack", json::object({{"StackName", s.stack.name}})));
       s.stack_id = there->get("StackId");
       s.step = Step::deleting;
@@ -142,7 +144,32 @@ class Stacks {
     return update(s, *there);
   }
 
+  // What an earlier architecture left standing (images, logs) is taken up again.
+  Result<void> create_with_what_stands(State& s) {
+    json::Value in = stack_input(s.stack);
+    in["ChangeSetName"] = "bastide-up";
+    in["ChangeSetType"] = "CREATE";
+    in["ImportExistingResources"] = true;
+    const json::Value out = TRY(cloudformation(s, "CreateChangeSet", in));
+    s.stack_id = out.get("StackId");
+    const json::Value named = json::object({{"StackName", s.stack_id}, {"ChangeSetName", out.get("Id")}});
+    for (Millis p = kFirstPause;; p = std::min(p * 2, kLongestPause)) {
+      const json::Value now = TRY(cloudformation(s, "DescribeChangeSet", named));
+      const std::string status = now.get("Status");
+      if (status == "FAILED") return error("Failed", now.get("StatusReason"));
+      if (status == "CREATE_COMPLETE") break;
+      pause(p);
+    }
+    TRY(cloudformation(s, "ExecuteChangeSet", named));
+    s.step = Step::running;
+    s.changed = true;
+    tell(s, title(s), "making");
+    return {};
+  }
+
   Result<void> create(State& s) {
+    if (s.stack.template_body.find("DeletionPolicy: Retain") != std::string::npos)
+      return create_with_what_stands(s);
     json::Value in = stack_input(s.stack);
     in["OnFailure"] = "ROLLBACK";
     const json::Value out = TRY(cloudformation(s, "CreateStack", in));
@@ -253,7 +280,8 @@ class Stacks {
 // Stacks that the file does not name any more, those first that nobody takes anything from.
 Result<bool> remove_unwanted(const Architecture& a, const std::map<std::string, std::string>& accounts,
                              const std::vector<Stack>& wanted, const Call& call, const Observer& observer) {
-  auto left = TRY(unwanted_stacks(a, accounts, wanted, call));
+  const Standing standing = TRY(standing_stacks(accounts, call));
+  auto left = unwanted_stacks(a, standing, wanted);
   if (left.empty()) return false;
   auto tell = [&](const std::string& account, const std::string& name, const char* state,
                   const std::string& why) {
@@ -304,6 +332,7 @@ Result<Applied> apply(
     const Architecture& a, const Call& call, const Observer& observer,
     const std::function<void(const std::map<std::string, std::string>& accounts)>& on_accounts) {
   Applied out;
+  TRY(validate_own_stacks(a, call));
   auto made = TRY(ensure_accounts(a, call, observer));
   out.accounts = std::move(made.accounts);
   if (on_accounts) on_accounts(out.accounts);

@@ -23,6 +23,7 @@ class Organisation {
     const json::Value roots = TRY(org("ListRoots", json::object()));
     if (roots.get_array("Roots").empty()) return error("the organisation has no root");
     const std::string root = roots.get_array("Roots")[0].get("Id");
+    if (!a_.policies.empty()) TRY(enable_policies(roots.get_array("Roots")[0]));
     const std::string platform = TRY(ensure_unit(root, "platform"));
     const std::string environments = TRY(ensure_unit(root, "environments"));
     TRY(read_accounts());
@@ -41,6 +42,15 @@ class Organisation {
     if (observer_.step) observer_.step("management", what, state, reason);
   }
   std::string email(const std::string& account) const { return a_.name + "+" + account + "@bastide.invalid"; }
+
+  Result<void> enable_policies(const json::Value& root) {
+    for (const auto& type : root.get_array("PolicyTypes")) {
+      if (type.get("Type") == "SERVICE_CONTROL_POLICY" && type.get("Status") == "ENABLED") return {};
+    }
+    auto enabled = org("EnablePolicyType", json::object({{"RootId", root.get("Id")}, {"PolicyType", "SERVICE_CONTROL_POLICY"}}));
+    if (!enabled && enabled.error().code != "PolicyTypeAlreadyEnabledException") return std::move(enabled).error();
+    return {};
+  }
 
   Result<void> ensure_organisation() {
     auto there = org("DescribeOrganization", json::object());

@@ -56,6 +56,14 @@ struct Architecture {
   std::string branch = "main", promote_tag = "v*", promote_branch;
   bool approval = true;
 
+  struct Policy {                  // a service control policy
+    std::string name;
+    std::vector<std::string> accounts;  // by name
+    std::vector<std::string> deny;      // actions; or
+    json::Value document;               // all of it
+  };
+  std::vector<Policy> policies;
+
   struct OwnStack {                // stacks/ACCOUNT/NAME.yaml beside the file
     std::string account, name, text, file;
   };

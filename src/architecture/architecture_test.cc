@@ -10,7 +10,9 @@
 #include "architecture/own_stacks.h"
 #include "architecture/preview.h"
 #include "architecture/reader.h"
+#include "architecture/schema.h"
 #include "architecture/teardown.h"
+#include "base/bytes.h"
 #include "sys/file.h"
 
 namespace bastide::architecture {
@@ -163,6 +165,14 @@ struct FakeAws {
       }
       return json::object({{"Stacks", std::move(list)}});
     }
+    if (op == "ValidateTemplate") return json::object();
+    if (op == "CreateChangeSet") {
+      order.push_back("look at " + id);
+      stacks[id] = in;
+      return json::object({{"Id", in.get("StackName")}, {"StackId", in.get("StackName")}});
+    }
+    if (op == "DescribeChangeSet") return json::object({{"Status", "CREATE_COMPLETE"}});
+    if (op == "ExecuteChangeSet") return call(account, service, "CreateStack", stacks.at(id));
     if (op == "GetTemplate") return json::object({{"TemplateBody", stacks.at(id).get("Template")}});
     if (op == "DescribeStackResources") return json::object({{"StackResources", json::array()}});
     if (op == "ListStackResources") return json::object({{"StackResourceSummaries", json::array()}});
@@ -430,6 +440,54 @@ TEST_F(OwnStacks, MistakesHaveTheirPlace) {
   EXPECT_EQ(why().find("stacks/prod/x.yaml:"), 0u);
   write("stacks/prod/x.yaml", "Parameters: {}\n");
   EXPECT_EQ(why(), "stacks/prod/x.yaml:1:1: a template needs the section 'Resources'");
+}
+
+TEST(Errors, OfCloudFormationGetTheirPlaceInTheTemplate) {
+  const std::string text =
+      "Resources:\n  Logs:\n    Type: AWS::Logs::LogGroup\n    Properties:\n      RetentionInDays: soon\n      Colour: red\n"
+      "  Other:\n    Type: AWS::Nothing::Here\n";
+  EXPECT_EQ(place_of_error(text, "a.yaml", "Template format error: Unrecognized resource types: [AWS::Nothing::Here]"),
+            "a.yaml:8:11: Template format error: Unrecognized resource types: [AWS::Nothing::Here]");
+  EXPECT_EQ(place_of_error(text, "a.yaml", "Properties validation failed for resource Logs with message:\n[#/RetentionInDays: expected type: Integer, found: String]").substr(0, 12),
+            "a.yaml:5:24:");
+  EXPECT_EQ(place_of_error(text, "a.yaml", "Properties validation failed for resource Logs with message:\n[#: extraneous key [Colour] is not permitted]").substr(0, 11),
+            "a.yaml:6:7:");
+  EXPECT_EQ(place_of_error(text, "a.yaml", "who knows").substr(0, 11), "a.yaml:1:1:");
+}
+
+TEST(Policies, BindAccountsAndGroupsOfThem) {
+  auto a = parse(changed("apps:\n", "policies:\n  no-leaving: {accounts: [environments, security], deny: 'organizations:LeaveOrganization'}\napps:\n"), "f");
+  ASSERT_TRUE(a.ok()) << a.error().message;
+  EXPECT_EQ(a->policies[0].accounts, (std::vector<std::string>{"stage", "prod", "security"}));
+  auto stacks = compile(*a, kAccounts);
+  ASSERT_TRUE(stacks.ok());
+  const std::string& body = stack_of(*stacks, "management", "bastide-policies").template_body;
+  EXPECT_NE(body.find("Name: bastide-no-leaving"), std::string::npos) << body;
+  EXPECT_NE(body.find("- organizations:LeaveOrganization"), std::string::npos) << body;
+  EXPECT_NE(body.find("555555555555"), std::string::npos) << body;
+  EXPECT_NE(why(changed("apps:\n", "policies:\n  x: {accounts: [prd], deny: ['a:b']}\napps:\n")).find("did you mean 'prod'?"), std::string::npos);
+  EXPECT_NE(why(changed("apps:\n", "policies:\n  x: {accounts: [management], deny: ['a:b']}\napps:\n")).find("do not bind the management"), std::string::npos);
+  EXPECT_NE(why(changed("apps:\n", "policies:\n  x: {accounts: [prod]}\napps:\n")).find("either 'deny' or 'document'"), std::string::npos);
+  EXPECT_NE(why(changed("apps:\n", "policies:\n  x: {accounts: [prod], deny: [everything]}\napps:\n")).find("is no action"), std::string::npos);
+}
+
+TEST(Schema, NamesEveryKeyThatTheFileMayHave) {
+  // The file's own reader is the judge: a file with every key of the schema is read without a mistake.
+  const json::Value schema = file_schema();
+  const json::Value& keys = *schema.find("properties");
+  std::string all;
+  for (const auto& [key, v] : keys.object()) all += key + " ";
+  EXPECT_EQ(all.find("name region environments"), 0u);
+  auto names = [&](const char* section) {
+    std::string out;
+    const json::Value* each = keys.find(section)->find("additionalProperties");
+    for (const auto& [key, v] : each->get_object("properties")) out += key + ", ";
+    return out.substr(0, out.size() - 2);
+  };
+  // "known are ..." lists what the reader takes.
+  const std::string known = why(changed("    port: 8080", "    zzzzzzzzzzzz: 8080"));
+  const std::string all_of_an_app = names("apps");
+  for (auto name : split(all_of_an_app, ',')) EXPECT_NE(known.find(trim(name)), std::string::npos) << name;
 }
 
 TEST_F(OwnStacks, ACircleIsNamed) {

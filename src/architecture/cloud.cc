@@ -80,12 +80,17 @@ std::string tag_of(const json::Value& stack, const std::string& key) {
   return "";
 }
 
-Result<std::vector<std::pair<std::string, std::string>>> unwanted_stacks(
-    const Architecture& a, const std::map<std::string, std::string>& accounts,
-    const std::vector<Stack>& wanted, const Call& call) {
+Result<Standing> standing_stacks(const std::map<std::string, std::string>& accounts, const Call& call) {
+  Standing out;
+  for (const auto& [account, id] : accounts) out[account] = TRY(describe_stacks(call, account));
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> unwanted_stacks(const Architecture& a,
+                                                                 const Standing& standing,
+                                                                 const std::vector<Stack>& wanted) {
   std::vector<std::pair<std::string, std::string>> out;
-  for (const auto& [account, id] : accounts) {
-    const auto all = TRY(describe_stacks(call, account));
+  for (const auto& [account, all] : standing) {
     for (const auto& s : all) {
       const std::string name = s.get("StackName");
       if (tag_of(s, kArchitectureTag) != a.name || !s.get("ParentId").empty()) continue;

@@ -1,6 +1,7 @@
 // What plan, apply, drift and destroy share: questions about stacks, through `Call`.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,10 +29,14 @@ Result<std::vector<json::Value>> describe_stacks(const Call& call, const std::st
 json::Value stack_input(const Stack& s);
 std::string tag_of(const json::Value& stack, const std::string& key);
 
+// All stacks of the accounts, by account.
+using Standing = std::map<std::string, std::vector<json::Value>>;
+Result<Standing> standing_stacks(const std::map<std::string, std::string>& accounts, const Call& call);
+
 // Stacks of the architecture that its file does not want any more, in accounts that it still has.
-Result<std::vector<std::pair<std::string, std::string>>> unwanted_stacks(
-    const Architecture& a, const std::map<std::string, std::string>& accounts,
-    const std::vector<Stack>& wanted, const Call& call);
+std::vector<std::pair<std::string, std::string>> unwanted_stacks(const Architecture& a,
+                                                                 const Standing& standing,
+                                                                 const std::vector<Stack>& wanted);
 
 // Ends what the pipeline runs beside the stacks: services of an app's cluster and their rules, so that its
 // stack can go.

@@ -35,6 +35,7 @@ Result<std::vector<Stack>> compile(const Architecture& a,
     out.push_back({account, name, yaml::print(body), {}, std::move(after), {{kArchitectureTag, a.name}}});
   };
   for (const auto& name : names) add(name, "bastide-access", access_template(a, accounts, name));
+  if (!a.policies.empty()) add("management", "bastide-policies", policies_template(a, accounts));
   add("security", "bastide-people", people_template(a, accounts));
   add("shared-services", "bastide-network", network_template("shared-services", kSharedCidr, false));
   add("shared-services", "bastide-shared", shared_template(a, accounts));

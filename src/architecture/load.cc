@@ -62,6 +62,7 @@ class File {
                {"groups", [&](const yaml::Node& n) { groups(n); }},
                {"people", [&](const yaml::Node& n) { people(n); }},
                {"apps", [&](const yaml::Node& n) { apps(n); }},
+               {"policies", [&](const yaml::Node& n) { policies(n); }},
                {"pipeline", [&](const yaml::Node& n) { pipeline(n); }}},
               required);
     check_people();
@@ -258,6 +259,65 @@ class File {
     if (node.kind == yaml::Node::Kind::map && a_.apps.empty())
       read_.wrong(node.mark, "at least one app is needed");
     if (a_.apps.size() > 40) read_.wrong(node.mark, "at most 40 apps are supported");
+  }
+
+  // Accounts by name, or "environments", "platform" (security and shared-services), "everything" (both).
+  std::vector<std::string> targets(const yaml::Node& node) {
+    std::vector<std::string> out, known_names = accounts();
+    known_names.erase(known_names.begin());  // service control policies do not bind the management account
+    for (const char* group : {"environments", "platform", "everything"}) known_names.emplace_back(group);
+    auto add = [&](const std::string& name) {
+      if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
+    };
+    for (const auto& name : read_.texts(node, "accounts")) {
+      if (name == "management") {
+        read_.wrong(node.mark, "service control policies do not bind the management account");
+        continue;
+      }
+      if (!known(name, known_names, node.mark, "account")) continue;
+      const bool all = name == "everything";
+      if (all || name == "platform") {
+        add("security");
+        add("shared-services");
+      }
+      if (all || name == "environments") {
+        for (const auto& e : a_.environments) add(e.name);
+      }
+      if (!all && name != "platform" && name != "environments") add(name);
+    }
+    return out;
+  }
+
+  void policies(const yaml::Node& node) {
+    read_.names(node, "policies", [&](const std::string& name, const yaml::Mark& mark, const yaml::Node& value) {
+      check_name(name, mark, "policy");
+      Architecture::Policy p;
+      p.name = name;
+      read_.map(value, "policy " + name,
+                {{"accounts", [&](const yaml::Node& n) { p.accounts = targets(n); }},
+                 {"deny",
+                  [&](const yaml::Node& n) {
+                    p.deny = read_.texts(n, "deny");
+                    for (const auto& action : p.deny) {
+                      if (action != "*" && action.find(':') == std::string::npos)
+                        read_.wrong(n.mark, fmt::format("'{}' is no action; one looks like iam:CreateUser", action));
+                    }
+                  }},
+                 {"document",
+                  [&](const yaml::Node& n) {
+                    auto document = yaml::to_json(n);
+                    if (!document || !document->is_object() || !document->has("Statement")) {
+                      read_.wrong(n.mark, "document must be a policy, a map with a Statement");
+                    } else {
+                      p.document = std::move(*document);
+                    }
+                  }}},
+                {"accounts"});
+      if (p.deny.empty() == p.document.is_null())
+        read_.wrong(mark, fmt::format("policy {} needs either 'deny' or 'document'", name));
+      a_.policies.push_back(std::move(p));
+    });
+    if (a_.policies.size() > 20) read_.wrong(node.mark, "at most 20 policies are supported");
   }
 
   void pipeline(const yaml::Node& node) {

@@ -148,4 +148,95 @@ Result<void> add_own_stacks(const Architecture& a, std::vector<Stack>& stacks) {
   return {};
 }
 
+namespace {
+
+// "#/A/0/B" below a node, as far as there is something.
+const yaml::Node& follow(const yaml::Node& from, const std::string& path) {
+  const yaml::Node* at = &from;
+  for (auto part : split(path, '/')) {
+    if (part.empty() || part == "#") continue;
+    const yaml::Node* next = at->find(std::string(part));
+    if (next == nullptr && at->kind == yaml::Node::Kind::list) {
+      const auto i = parse_int(part);
+      if (i && *i >= 0 && static_cast<size_t>(*i) < at->items.size())
+        next = &at->items[static_cast<size_t>(*i)];
+    }
+    if (next == nullptr) break;
+    at = next;
+  }
+  return *at;
+}
+
+const yaml::Mark* key_mark(const yaml::Node& map, const std::string& key) {
+  for (const auto& m : map.members) {
+    if (m.key == key) return &m.mark;
+  }
+  return nullptr;
+}
+
+// Whether a name stands in a text as a word of its own.
+bool names_it(const std::string& text, const std::string& name) {
+  auto part = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  for (size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
+    const bool before = at == 0 || !part(text[at - 1]);
+    const bool after = at + name.size() == text.size() || !part(text[at + name.size()]);
+    if (before && after) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string place_of_error(const std::string& text, const std::string& file, const std::string& message) {
+  auto root = yaml::parse(text, {.bytes = kMaxTemplateBytes});
+  yaml::Mark mark = root ? root->mark : yaml::Mark{};
+  const yaml::Node* resources = root ? root->find("Resources") : nullptr;
+  if (resources != nullptr) {
+    for (const auto& m : resources->members) {
+      const yaml::Node* type = m.value.find("Type");
+      const bool by_type = type != nullptr &&
+                           message.find("Unrecognized resource type") != std::string::npos &&
+                           names_it(message, type->text);
+      if (by_type) {
+        mark = type->mark;
+        break;
+      }
+      if (!names_it(message, m.key)) continue;
+      mark = m.mark;
+      // [#/A/B: extraneous key [C] is not permitted]
+      const size_t path = message.find("[#");
+      const yaml::Node* properties = m.value.find("Properties");
+      if (path != std::string::npos && properties != nullptr) {
+        const size_t colon = message.find(": ", path);
+        const yaml::Node& inside = follow(*properties, message.substr(path + 1, colon - path - 1));
+        mark = inside.mark;
+        const size_t key = message.find("key [", colon);
+        const size_t end = key == std::string::npos ? key : message.find(']', key);
+        if (end != std::string::npos) {
+          if (const auto* found = key_mark(inside, message.substr(key + 5, end - key - 5))) mark = *found;
+        }
+      }
+      break;
+    }
+  }
+  return fmt::format("{}:{}:{}: {}", file, mark.line, mark.column, message);
+}
+
+Result<void> validate_own_stacks(const Architecture& a, const Call& call) {
+  std::vector<std::string> wrong;
+  for (const auto& s : a.own_stacks) {
+    auto out =
+        call("management", "cloudformation", "ValidateTemplate", json::object({{"TemplateBody", s.text}}));
+    if (!out && out.error().code == "ValidationError") {
+      wrong.push_back(place_of_error(s.text, s.file, out.error().message));
+    } else if (!out) {
+      return std::move(out).error();
+    }
+  }
+  if (wrong.empty()) return {};
+  return error("Invalid", join(wrong, "\n"));
+}
+
 }  // namespace bastide::architecture

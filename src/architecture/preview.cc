@@ -6,6 +6,7 @@
 
 #include "architecture/apply_accounts.h"
 #include "architecture/cloud.h"
+#include "architecture/own_stacks.h"
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "yaml/yaml.h"
@@ -119,10 +120,14 @@ Result<std::optional<std::vector<PlannedChange>>> changes_of(const Stack& s, con
   return std::optional<std::vector<PlannedChange>>(std::move(out));
 }
 
-Result<StackPreview> preview_of(const Stack& s, const Call& call, bool account_there) {
+Result<StackPreview> preview_of(const Stack& s, const Call& call, const Standing& standing) {
   StackPreview out{s.account, s.name, "create", "", {}};
   std::optional<json::Value> there;
-  if (account_there) there = TRY(describe_stack(call, s.account, s.name));
+  if (auto account = standing.find(s.account); account != standing.end()) {
+    for (const auto& one : account->second) {
+      if (one.get("StackName") == s.name) there = one;
+    }
+  }
   if (!there) {
     out.changes = TRY(everything_in(s));
     return out;
@@ -247,7 +252,10 @@ Result<std::vector<DriftedResource>> detect_drift(const std::vector<StackName>& 
 Result<Preview> preview(const Architecture& a, const Call* call, bool with_drift) {
   Preview out;
   std::map<std::string, std::string> accounts, all;
-  if (call != nullptr) all = TRY(find_accounts(a, *call));
+  if (call != nullptr) {
+    TRY(validate_own_stacks(a, *call));
+    all = TRY(find_accounts(a, *call));
+  }
   std::vector<std::string> names = {"management", "security", "shared-services"};
   for (const auto& e : a.environments) names.push_back(e.name);
   for (const auto& name : names) {
@@ -261,15 +269,17 @@ Result<Preview> preview(const Architecture& a, const Call* call, bool with_drift
   std::map<std::string, std::string> ids = accounts;
   for (const auto& name : names) ids.emplace(name, kUnknownAccount);
   const auto stacks = TRY(compile(a, ids));
+  Standing standing;
+  if (call != nullptr) standing = TRY(standing_stacks(accounts, *call));
   std::vector<StackName> to_look_at;
   for (const auto& s : stacks) {
-    auto one = preview_of(s, call != nullptr ? *call : Call(), accounts.count(s.account) != 0);
+    auto one = preview_of(s, call != nullptr ? *call : Call(), standing);
     if (!one) return error("Failed", fmt::format("{}/{}: {}", s.account, s.name, one.error().message));
     if (one->action == "none" || one->action == "update") to_look_at.push_back({s.account, s.name});
     out.stacks.push_back(std::move(*one));
   }
   if (call == nullptr) return out;
-  const auto unwanted = TRY(unwanted_stacks(a, accounts, stacks, *call));
+  const auto unwanted = unwanted_stacks(a, standing, stacks);
   for (const auto& [account, name] : unwanted) {
     StackPreview one{account, name, "delete", "the file does not name it any more", {}};
     one.changes = TRY(everything_of(account, name, *call));

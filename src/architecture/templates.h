@@ -32,6 +32,7 @@ std::string logical(const std::string& name);  // "my-app" -> "MyApp"
 
 json::Value access_template(const Architecture& a, const Accounts& accounts, const std::string& account);
 json::Value people_template(const Architecture& a, const Accounts& accounts);
+json::Value policies_template(const Architecture& a, const Accounts& accounts);
 json::Value shared_template(const Architecture& a, const Accounts& accounts);
 json::Value network_template(const std::string& what, const std::string& cidr, bool balancer);
 json::Value platform_template(const Architecture& a, const Accounts& accounts,

@@ -4,7 +4,7 @@ namespace bastide::cli {
 
 std::vector<Command> client_commands() {
   std::vector<Command> all = {up_command(),        plan_command(),            drift_command(),      destroy_command(),
-          synth_command(),     stack_rollback_command(),  stack_recover_command(),
+          synth_command(),     init_command(),            schema_command(),     stack_rollback_command(),  stack_recover_command(),
           status_command(),          logs_command(),       approve_command(),
           reject_command(),    promote_command(),         rollback_command(),   release_list_command(),
           pipeline_list_command(), pipeline_run_command(), cdn_publish_command(), cdn_invalidate_command(), cdn_stats_command(),

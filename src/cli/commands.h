@@ -10,6 +10,8 @@ Command plan_command();
 Command drift_command();
 Command destroy_command();
 Command synth_command();
+Command init_command();
+Command schema_command();
 Command stack_rollback_command();
 Command stack_recover_command();
 Command down_command();

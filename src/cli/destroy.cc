@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "architecture/teardown.h"
@@ -45,6 +46,13 @@ Result<int> run_destroy(Context& context, const Arguments& a) {
   const auto kept = architecture::destroy(architecture, architecture_call(context), observer, options);
   tree.finish();
   if (!kept) return Error(kept.error());
+  // The people are gone, and with them the keys that profiles were signed with.
+  if (options.accounts.empty() ||
+      std::find(options.accounts.begin(), options.accounts.end(), "security") != options.accounts.end()) {
+    auto profiles = TRY(context.profiles());
+    std::erase_if(profiles, [](const Profile& p) { return p.source != "operator" && p.name != "operator"; });
+    TRY(context.save_profiles(profiles));
+  }
   if (a.flag("--json")) {
     json::Value list = json::array();
     for (const auto& k : *kept)

@@ -1,6 +1,8 @@
 // Change sets: an update, or a create, looked at before it is done.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "aws/arn.h"
 #include "services/cloudformation/service.h"
 
@@ -69,11 +71,14 @@ Result<std::optional<store::Resource>> Cloudformation::find_change_set(
 Result<op::CreateChangeSet::Response> Cloudformation::create_change_set(
     Call& call, const op::CreateChangeSet::Request& in) {
   const std::string type = in.change_set_type.value_or("UPDATE");
-  if (type == "IMPORT" || in.resources_to_import)
-    return validation("Change sets of type IMPORT are not supported");
-  if (in.include_nested_stacks.value_or(false)) return validation("Nested stacks are not supported");
+  const bool importing = type == "IMPORT";
+  if (importing != in.resources_to_import.has_value())
+    return validation("ResourcesToImport must be given with the change set type IMPORT, and with no other.");
+  if (in.include_nested_stacks.value_or(false))
+    return validation("IncludeNestedStacks is not supported: a nested stack's own changes are not looked at");
   auto there = TRY(find(call, in.stack_name));
-  const bool create = type == "CREATE";
+  // An import makes a stack where there is none.
+  const bool create = type == "CREATE" || (importing && (!there || there->status == "REVIEW_IN_PROGRESS"));
   if (create && there && there->status != "REVIEW_IN_PROGRESS") {
     return validation(
         fmt::format("Stack [{}] already exists and cannot be created again with the changeSet [{}].",
@@ -92,9 +97,38 @@ Result<op::CreateChangeSet::Response> Cloudformation::create_change_set(
   cfn::Stack stack = there ? *there : new_stack(call, in.stack_name);
   const Given given{&in.template_body,     &in.template_url, in.use_previous_template.value_or(false),
                     &in.parameters,        &in.tags,         &in.capabilities,
-                    &in.notification_arns, &in.role_arn};
+                    &in.notification_arns, &in.role_arn,     true};
   cfn::Stack proposed = stack;
   Proposal p = TRY(propose(call, proposed, given, !create));
+  if (importing) {
+    for (const auto& one : *in.resources_to_import) {
+      const cfn::ResourceDecl* decl = p.t->resource(one.logical_resource_id);
+      const bool fresh = std::any_of(
+          p.difference.changes.begin(), p.difference.changes.end(),
+          [&](const auto& c) { return c.logical == one.logical_resource_id && c.action == "Add"; });
+      if (decl == nullptr || decl->type != one.resource_type || !fresh) {
+        return validation(fmt::format(
+            "As part of the import operation, {} must be a new resource of the type {} in the template",
+            one.logical_resource_id, one.resource_type));
+      }
+      std::vector<std::string> parts;
+      for (const auto& [key, value] : one.resource_identifier) parts.push_back(value);
+      p.version.imports[one.logical_resource_id] = fmt::format("{}", fmt::join(parts, "|"));
+    }
+    for (const auto& c : p.difference.changes) {
+      if (p.version.imports.count(c.logical) != 0) continue;
+      return validation(fmt::format(
+          "As part of the import operation, you cannot modify or add [Resources]: {}", c.logical));
+    }
+  } else if (in.import_existing_resources.value_or(false)) {
+    p.version.imports = TRY(existing(call, stack, *p.t, p.scope, p.difference.changes));
+  }
+  for (auto& c : p.difference.changes) {
+    auto it = p.version.imports.find(c.logical);
+    if (it == p.version.imports.end()) continue;
+    c.action = "Import";
+    c.physical = it->second;
+  }
   const bool nothing = p.difference.none();
   const std::string arn = aws::make_arn("cloudformation", call.region, call.account,
                                         "changeSet/" + in.change_set_name + "/" + cfn::new_uuid());
@@ -168,7 +202,7 @@ Result<op::DescribeChangeSet::Response> Cloudformation::describe_change_set(
   const json::Value* sealed = b.find("private");
   const json::Value body = TRY(records_.unseal(sealed == nullptr ? json::Value() : *sealed, b.get("arn")));
   const cfn::Version version = cfn::Version::from(body);
-  const auto t = TRY(parsed(version.text));
+  const auto t = TRY(parsed(version.executed()));
   out.parameters.emplace();
   for (const auto& [key, value] : version.parameters) {
     const cfn::Parameter* declared = t->parameter(key);
@@ -213,7 +247,10 @@ Result<op::ExecuteChangeSet::Response> Cloudformation::execute_change_set(
     const json::Value body =
         TRY(records_.unseal(sealed == nullptr ? json::Value() : *sealed, now->body.get("arn")));
     const cfn::Version version = cfn::Version::from(body);
-    const bool create = now->body.get("type") == "CREATE";
+    const bool importing = now->body.get("type") == "IMPORT";
+    const bool create =
+        now->body.get("type") == "CREATE" || (importing && stack->status == "REVIEW_IN_PROGRESS");
+    stack->retain.clear();
     stack->principal = call.principal;
     stack->role_arn = now->body.get("role");
     stack->description = now->body.get("template_description");
@@ -242,7 +279,11 @@ Result<op::ExecuteChangeSet::Response> Cloudformation::execute_change_set(
     json::Value executed = now->body;
     executed["execution"] = "EXECUTE_COMPLETE";
     TRY(w.put(row->key, executed, {{"arn", executed.get("arn")}, {"stack", stack->arn()}}));
-    return begin(w, *stack, create ? "CREATE_IN_PROGRESS" : "UPDATE_IN_PROGRESS", "User Initiated");
+    return begin(w, *stack,
+                 importing ? "IMPORT_IN_PROGRESS"
+                 : create  ? "CREATE_IN_PROGRESS"
+                           : "UPDATE_IN_PROGRESS",
+                 "User Initiated");
   }));
   return op::ExecuteChangeSet::Response{};
 }

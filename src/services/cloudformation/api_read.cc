@@ -76,6 +76,8 @@ Result<m::Stack> Cloudformation::shown(const cfn::Stack& s, const cfn::Template*
   if (s.timeout_minutes > 0) out.timeout_in_minutes = static_cast<int32_t>(s.timeout_minutes);
   if (!s.capabilities.empty()) out.capabilities = s.capabilities;
   out.role_arn = some(s.role_arn);
+  out.parent_id = some(s.parent);
+  out.root_id = some(s.parent);
   out.enable_termination_protection = s.termination_protection;
   const auto drift = TRY(drift_.last(s));
   out.drift_information =
@@ -126,7 +128,7 @@ Result<op::DescribeStacks::Response> Cloudformation::describe_stacks(Call& call,
     std::unique_ptr<cfn::Template> t;
     if (!s.parameters.empty()) {
       const auto version = TRY(records_.version(s, "current"));
-      if (version) t = TRY(parsed(version->text));
+      if (version) t = TRY(parsed(version->executed()));
     }
     auto one = TRY(shown(s, t.get()));
     out.stacks->push_back(std::move(one));
@@ -325,23 +327,28 @@ Result<op::GetTemplate::Response> Cloudformation::get_template(Call& call,
     const json::Value* sealed = row->body.find("private");
     const json::Value body =
         TRY(records_.unseal(sealed == nullptr ? json::Value() : *sealed, row->body.get("arn")));
-    out.template_body = body.get("text");
+    const cfn::Version version = cfn::Version::from(body);
+    out.template_body =
+        in.template_stage.value_or("Original") == "Processed" ? version.executed() : version.text;
     return out;
   }
   if (!in.stack_name) return validation("StackName is required");
   const cfn::Stack stack = TRY(need(call, *in.stack_name));
   const auto version = TRY(records_.version(stack, "current"));
   if (!version) return validation(fmt::format("Stack {} does not have a template", stack.name));
-  out.template_body = version->text;
+  out.template_body =
+      in.template_stage.value_or("Original") == "Processed" ? version->executed() : version->text;
   return out;
 }
 
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ValidateTemplate.html
 Result<op::ValidateTemplate::Response> Cloudformation::validate_template(
-    Call&, const op::ValidateTemplate::Request& in) {
-  const std::string text = TRY(text_of(in.template_body, in.template_url));
-  const auto t = TRY(parsed(text));
+    Call& call, const op::ValidateTemplate::Request& in) {
+  const std::string text = TRY(text_of(call, in.template_body, in.template_url));
+  const auto ready = TRY(prepared(call, text, "", {}));
+  const auto t = TRY(parsed(ready.executed));
   op::ValidateTemplate::Response out;
+  if (!ready.transforms.empty()) out.declared_transforms = ready.transforms;
   out.description = some(t->description);
   out.parameters.emplace();
   for (const auto& p : t->parameters) {
@@ -368,10 +375,25 @@ Result<op::GetTemplateSummary::Response> Cloudformation::get_template_summary(
     if (!version) return validation(fmt::format("Stack {} does not have a template", stack.name));
     text = version->text;
   } else {
-    text = TRY(text_of(in.template_body, in.template_url));
+    text = TRY(text_of(call, in.template_body, in.template_url));
   }
-  const auto t = TRY(parsed(text));
+  const auto ready = TRY(prepared(call, text, in.stack_name.value_or(""), {}));
+  const auto t = TRY(parsed(ready.executed));
   op::GetTemplateSummary::Response out;
+  if (!ready.transforms.empty()) out.declared_transforms = ready.transforms;
+  out.resource_identifier_summaries.emplace();
+  for (const auto& r : t->resources) {
+    auto& all = *out.resource_identifier_summaries;
+    auto same =
+        std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.resource_type == r.type; });
+    if (same == all.end()) {
+      m::ResourceIdentifierSummary one;
+      one.resource_type = r.type;
+      one.logical_resource_ids.emplace();
+      same = all.insert(all.end(), std::move(one));
+    }
+    same->logical_resource_ids->push_back(r.logical);
+  }
   out.description = some(t->description);
   out.version = some(t->body.get("AWSTemplateFormatVersion"));
   if (t->metadata.is_object()) out.metadata = json::print(t->metadata);

@@ -77,6 +77,7 @@ Result<op::UpdateStack::Response> Cloudformation::update_stack(Call& call,
   if (p.difference.none() && stack.status != "UPDATE_FAILED")
     return validation("No updates are to be performed.");
   stack.keep_failed_update = in.disable_rollback.value_or(false);
+  stack.retain.clear();
   stack.client_token = in.client_request_token.value_or("");
   stack.updated = clock_.wall();
   if (in.stack_policy_body) stack.policy = TRY(cfn::parse_stack_policy(*in.stack_policy_body));
@@ -152,10 +153,20 @@ Result<op::CancelUpdateStack::Response> Cloudformation::cancel_update_stack(
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ContinueUpdateRollback.html
 Result<op::ContinueUpdateRollback::Response> Cloudformation::continue_update_rollback(
     Call& call, const op::ContinueUpdateRollback::Request& in) {
-  if (in.resources_to_skip && !in.resources_to_skip->empty())
-    return validation("ResourcesToSkip is not supported");
   cfn::Stack stack = TRY(need(call, in.stack_name));
   if (stack.status != "UPDATE_ROLLBACK_FAILED") return cannot(stack, "continued to be rolled back");
+  stack.retain.clear();
+  if (in.resources_to_skip && !in.resources_to_skip->empty()) {
+    const auto rows = TRY(records_.resources(stack));
+    for (const auto& logical : *in.resources_to_skip) {
+      auto it = rows.find(logical);
+      if (it == rows.end() || it->second.status != "UPDATE_FAILED") {
+        return validation(
+            fmt::format("[{}] cannot be skipped: only resources in the state UPDATE_FAILED can be", logical));
+      }
+    }
+    stack.retain = *in.resources_to_skip;
+  }
   const std::string operation = stack.operation;
   if (in.role_arn) stack.role_arn = *in.role_arn;
   stack.principal = call.principal;

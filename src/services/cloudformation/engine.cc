@@ -103,23 +103,22 @@ Result<void> Engine::to_status(Stack& stack, std::string status, std::string rea
 }
 
 Result<void> Engine::finish_deploy(Stack& stack, std::vector<Output> outputs,
-                                   std::vector<std::string> imports, bool update) {
+                                   std::vector<std::string> imports, const char* complete) {
   Stack done = stack;
   done.outputs = std::move(outputs);
   done.imports = std::move(imports);
   std::optional<Version> next;
-  if (update) next = TRY(records_.version(stack, "next"));
+  next = TRY(records_.version(stack, "next"));
   if (next) {
     done.parameters = next->parameters;
     done.tags = next->tags;
   }
-  TRY(to_status(done, update ? "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" : "CREATE_COMPLETE", "",
-                [&, this](store::Writer& w) -> Result<void> {
-                  TRY(records_.put_exports(w, done));
-                  if (!next) return {};
-                  TRY(records_.put_version(w, done, "current", *next));
-                  return records_.remove_version(w, done, "next");
-                }));
+  TRY(to_status(done, complete, "", [&, this](store::Writer& w) -> Result<void> {
+    TRY(records_.put_exports(w, done));
+    if (!next) return {};
+    TRY(records_.put_version(w, done, "current", *next));
+    return records_.remove_version(w, done, "next");
+  }));
   stack = std::move(done);
   return {};
 }
@@ -134,12 +133,14 @@ Result<void> Engine::run(const std::string& account, const std::string& region, 
     Execution e(records_, client_, clock_, stack, who ? *who : stack.principal);
     TRY(e.load());
     if (!who) e.stack_problem = "Role " + stack.role_arn + " is invalid or cannot be assumed";
-    const bool forward = status == "CREATE_IN_PROGRESS" || status == "UPDATE_IN_PROGRESS";
+    const bool importing = status == "IMPORT_IN_PROGRESS";
+    const bool forward = status == "CREATE_IN_PROGRESS" || status == "UPDATE_IN_PROGRESS" || importing;
     if (forward || status == "UPDATE_ROLLBACK_IN_PROGRESS") {
       const bool update = status == "UPDATE_IN_PROGRESS";
-      auto version = TRY(records_.version(stack, update ? "next" : "current"));
+      auto version = TRY(records_.version(stack, update || importing ? "next" : "current"));
+      if (!version && importing) version = TRY(records_.version(stack, "current"));
       if (!version) return error("stack " + stack.arn() + " has no template");
-      auto t = TRY(parsed(version->text));
+      auto t = TRY(parsed(version->executed()));
       const json::Value tags = stack.tags;
       stack.tags = version->tags;
       std::optional<Result<Scope>> s;
@@ -149,10 +150,11 @@ Result<void> Engine::run(const std::string& account, const std::string& region, 
         if (!*s) {
           e.stack_problem = s->error().message;
         } else {
+          if (forward) e.adopt = version->imports;
           TRY(e.deploy(t, **s,
-                       status == "CREATE_IN_PROGRESS" ? Execution::Purpose::create
-                       : update                       ? Execution::Purpose::update
-                                                      : Execution::Purpose::rollback));
+                       status == "CREATE_IN_PROGRESS" || importing ? Execution::Purpose::create
+                       : update                                    ? Execution::Purpose::update
+                                                                   : Execution::Purpose::rollback));
         }
       }
       if (e.failed.empty() && e.stack_problem.empty()) {
@@ -164,14 +166,19 @@ Result<void> Engine::run(const std::string& account, const std::string& region, 
         }
       }
       if (e.failed.empty() && e.stack_problem.empty() && forward) {
-        auto finished = finish_deploy(stack, std::move(outputs), e.imports, update);
+        auto finished = finish_deploy(stack, std::move(outputs), e.imports,
+                                      importing ? "IMPORT_COMPLETE"
+                                      : update  ? "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+                                                : "CREATE_COMPLETE");
         if (finished) continue;
         if (!finished.error().fault) return finished;
         e.stack_problem = finished.error().message;
       }
       stack.tags = tags;
       const bool ok = e.failed.empty() && e.stack_problem.empty();
-      if (status == "CREATE_IN_PROGRESS") {
+      if (importing) {
+        TRY(to_status(stack, "IMPORT_ROLLBACK_IN_PROGRESS", failure_text(e, "import")));
+      } else if (status == "CREATE_IN_PROGRESS") {
         const std::string why = failure_text(e, "create");
         if (stack.on_failure == "DO_NOTHING") {
           TRY(to_status(stack, "CREATE_FAILED", why));
@@ -193,11 +200,17 @@ Result<void> Engine::run(const std::string& account, const std::string& region, 
                status == "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS") {
       auto version = TRY(records_.version(stack, "current"));
       if (!version) return error("stack " + stack.arn() + " has no template");
-      auto t = TRY(parsed(version->text));
+      auto t = TRY(parsed(version->executed()));
       auto s = TRY(scope(stack, t, *version, who ? *who : stack.principal));
       TRY(e.clean_up(t, s));
       const bool rolled_back = status.starts_with("UPDATE_ROLLBACK");
+      stack.retain.clear();
+      stack.update_policy = nullptr;
       TRY(to_status(stack, rolled_back ? "UPDATE_ROLLBACK_COMPLETE" : "UPDATE_COMPLETE", "",
+                    [&, this](store::Writer& w) { return records_.remove_version(w, stack, "next"); }));
+    } else if (status == "IMPORT_ROLLBACK_IN_PROGRESS") {
+      TRY(e.forget_imported());
+      TRY(to_status(stack, "IMPORT_ROLLBACK_COMPLETE", "",
                     [&, this](store::Writer& w) { return records_.remove_version(w, stack, "next"); }));
     } else if (status == "ROLLBACK_IN_PROGRESS" || status == "DELETE_IN_PROGRESS") {
       const bool rollback = status == "ROLLBACK_IN_PROGRESS";

@@ -35,7 +35,7 @@ class Engine {
   Result<void> to_status(Stack& stack, std::string status, std::string reason,
                          std::function<Result<void>(store::Writer&)> also = {});
   Result<void> finish_deploy(Stack& stack, std::vector<Output> outputs, std::vector<std::string> imports,
-                             bool update);
+                             const char* complete);
 
   Records& records_;
   aws::LocalClient& client_;

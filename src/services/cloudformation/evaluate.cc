@@ -131,6 +131,19 @@ class Evaluation {
       return Maybe(std::move(zones));
     }
     if (name == "Fn::Cidr") return cidr(a);
+    if (name == "Fn::Length") {
+      Value list = TRY(present(a));
+      if (!resolved(list)) return keep(name, std::move(list));
+      if (!list.is_array()) return template_error("Fn::Length needs a list");
+      return Maybe(Value(list.array().size()));
+    }
+    if (name == "Fn::ToJsonString") {
+      Value v = TRY(present(a));
+      if (!resolved(v)) return keep(name, std::move(v));
+      if (!v.is_object() && !v.is_array())
+        return template_error("Fn::ToJsonString needs an object or a list");
+      return Maybe(json::print(v));
+    }
     if (name == "Fn::Equals" || name == "Fn::And" || name == "Fn::Or" || name == "Fn::Not") {
       return template_error(
           fmt::format("{} cannot be partially collapsed; it may stand in Conditions only", name));
@@ -322,20 +335,23 @@ class Evaluation {
   }
 
   Result<Maybe> find_in_map(const Value& a) {
-    if (!a.is_array() || a.array().size() != 3) {
+    const Value* fallback =
+        a.is_array() && a.array().size() == 4 ? a.array()[3].find("DefaultValue") : nullptr;
+    if (!a.is_array() || (a.array().size() != 3 && fallback == nullptr)) {
       return template_error(
           "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute for "
           "return value");
     }
     std::vector<std::string> keys;
-    for (const auto& one : a.array()) {
-      Value key = TRY(present(one));
+    for (size_t i = 0; i < 3; ++i) {
+      Value key = TRY(present(a.array()[i]));
       if (!scalar(key)) return template_error("Fn::FindInMap keys must be known before anything is made");
       keys.push_back(scalar_text(key));
     }
     const Value* v = s_.mappings == nullptr ? nullptr : s_.mappings->find(keys[0]);
     if (v != nullptr) v = v->find(keys[1]);
     if (v != nullptr) v = v->find(keys[2]);
+    if (v == nullptr && fallback != nullptr) return value(*fallback);
     if (v == nullptr) {
       return template_error(fmt::format("Unable to get mapping for {}::{}::{}", keys[0], keys[1], keys[2]));
     }

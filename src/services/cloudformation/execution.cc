@@ -44,6 +44,7 @@ Context Execution::context(const ResourceRow& row) const {
   c.logical = row.logical;
   c.type = row.type;
   c.known = row.known;
+  c.capabilities = stack_.capabilities;
   if (row.pending) {
     c.token = row.pending->token;
     c.suffix = row.pending->suffix;
@@ -251,12 +252,24 @@ bool Execution::deploy_one(const Wanted& wanted) {
     return fail(row, there ? "UPDATE_FAILED" : "CREATE_FAILED",
                 properties ? validation("Unrecognized resource type: " + decl.type) : properties.error());
   }
+  const bool skipped =
+      std::find(stack_.retain.begin(), stack_.retain.end(), row.logical) != stack_.retain.end();
+  if (purpose_ == Purpose::rollback && there && skipped) {
+    row.attempted = nullptr;
+    row.status = "UPDATE_COMPLETE";
+    row.updated = clock_.wall();
+    return save(row, {row.status});
+  }
   if (!there) {
     row.type = decl.type;
+    if (auto it = adopt.find(decl.logical); it != adopt.end())
+      return import(row, *handler, decl, std::move(*properties), it->second);
     return create(row, *handler, decl, std::move(*properties), false);
   }
   const auto changed = changed_properties(row.properties, *properties);
-  if (changed.empty() && row.type == decl.type && row.attempted.is_null() && !row.pending) {
+  // What a nested stack's template says may have changed under the same address.
+  const bool look = row.type == "AWS::CloudFormation::Stack" && purpose_ == Purpose::update;
+  if (changed.empty() && row.type == decl.type && row.attempted.is_null() && !row.pending && !look) {
     return settings_changed ? save(row, {}) : true;
   }
   bool replace = row.type != decl.type || handler->apply == nullptr;
@@ -354,6 +367,7 @@ bool Execution::create(ResourceRow& row, const Handler& handler, const ResourceD
     if (!save(row, {row.status})) return false;
   }
   if (outcome && handler.apply != nullptr) outcome = handler.apply(c, physical, nullptr, properties);
+  if (outcome && !decl.creation_policy.is_null()) outcome = wait_for_signals(c, decl);
   if (outcome && attributes.is_null() && handler.attributes != nullptr) {
     auto got = handler.attributes(c, physical, properties);
     if (got) {

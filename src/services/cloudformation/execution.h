@@ -30,6 +30,8 @@ class Execution {
   std::vector<std::string> failed;
   std::vector<std::string> imports;  // names of the exports that were used
   std::string stack_problem;         // a failure that is no single resource's
+  std::map<std::string, std::string> adopt;  // to be taken up as they stand: logical -> physical id
+  Result<void> forget_imported();            // of this operation: they stay, the stack does not know them any more
 
  private:
   bool deploy_one(const Wanted& wanted);
@@ -38,6 +40,9 @@ class Execution {
   bool create(ResourceRow& row, const Handler& handler, const ResourceDecl& decl, json::Value properties,
               bool replacing);
   bool update(ResourceRow& row, const Handler& handler, json::Value properties);
+  bool import(ResourceRow& row, const Handler& handler, const ResourceDecl& decl, json::Value properties,
+              const std::string& physical);
+  Result<void> wait_for_signals(const Context& c, const ResourceDecl& decl);
   void restore_replaced(ResourceRow& row);
   bool fail(ResourceRow& row, const std::string& status, const Error& why);
   bool delete_row(ResourceRow& row, bool rollback_of_create);

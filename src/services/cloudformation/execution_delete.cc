@@ -68,7 +68,8 @@ bool Execution::delete_row(ResourceRow& row, bool rollback_of_create) {
   row.pending.reset();
   delete_leftovers(row);
   if (broken_) return false;
-  const bool retain = retained_by_request || row.deletion_policy == "Retain" ||
+  const bool taken_up = rollback_of_create && !row.imported.empty() && row.imported == stack_.operation;
+  const bool retain = retained_by_request || taken_up || row.deletion_policy == "Retain" ||
                       (row.deletion_policy == "RetainExceptOnCreate" && !rollback_of_create);
   row.reason.clear();
   row.updated = clock_.wall();

@@ -43,6 +43,7 @@ const Handlers& all_handlers() {
     add_secretsmanager(h);
     add_s3(h);
     add_organizations(h);
+    add_stacks(h);
     read_iam(h);
     read_network(h);
     return h;

@@ -27,6 +27,7 @@ class Context {
   Millis started = 0;              // of the first attempt
   std::vector<std::string> known;  // physical ids that this logical id has or had: never taken for a new one
   json::Value stack_tags = json::array();            // [{Key, Value}]
+  std::vector<std::string> capabilities;             // that were acknowledged for the stack
   const std::function<bool()>* cancelled = nullptr;  // the stack gave up meanwhile
   std::function<void(Millis)> sleep;                 // waits
 
@@ -83,6 +84,7 @@ void add_ec2_groups(Handlers&);
 void add_ssm(Handlers&);
 void add_secretsmanager(Handlers&);
 void add_organizations(Handlers&);
+void add_stacks(Handlers&);
 void read_iam(Handlers&);  // after those that make them
 void read_network(Handlers&);
 

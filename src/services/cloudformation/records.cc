@@ -134,7 +134,11 @@ std::map<std::string, std::string> text_map(const json::Value& object) {
 std::string Stack::arn() const { return aws::make_arn("cloudformation", region, account, "stack/" + id()); }
 
 json::Value Version::to_json() const {
-  return json::object({{"text", text}, {"parameters", text_map(parameters)}, {"tags", tags}});
+  return json::object({{"text", text},
+                       {"parameters", text_map(parameters)},
+                       {"tags", tags},
+                       {"processed", processed},
+                       {"imports", text_map(imports)}});
 }
 
 Version Version::from(const json::Value& v) {
@@ -142,6 +146,8 @@ Version Version::from(const json::Value& v) {
   out.text = v.get("text");
   out.parameters = text_map(member(v, "parameters"));
   if (const json::Value* tags = v.find("tags"); tags != nullptr && tags->is_array()) out.tags = *tags;
+  out.processed = v.get("processed");
+  out.imports = text_map(member(v, "imports"));
   return out;
 }
 
@@ -186,6 +192,7 @@ Result<void> Records::put(store::Writer& w, const Stack& s) {
                                    {"client_token", s.client_token},
                                    {"change_set_id", s.change_set_id},
                                    {"tags", s.tags},
+                                   {"parent", s.parent},
                                    {"policy", s.policy},
                                    {"update_policy", s.update_policy},
                                    {"private", seal(secret, s.arn())}});
@@ -218,6 +225,7 @@ Result<Stack> Records::stack_of(const store::Resource& r) {
   s.on_failure = b.get("on_failure", "ROLLBACK");
   s.keep_failed_update = b.get_bool("keep_failed_update");
   s.timeout_minutes = b.get_int("timeout_minutes");
+  s.parent = b.get("parent");
   s.policy = member(b, "policy");
   s.update_policy = member(b, "update_policy");
   s.termination_protection = b.get_bool("termination_protection");
@@ -307,6 +315,7 @@ Result<void> Records::put_resource(store::Writer& w, const Stack& s, const Resou
                                    {"deletion_policy", r.deletion_policy},
                                    {"replace_policy", r.replace_policy},
                                    {"depends", text_list(r.depends)},
+                                   {"imported", r.imported},
                                    {"known", text_list(r.known)},
                                    {"private", seal(secret, s.arn() + id)}});
   if (r.pending) {
@@ -339,6 +348,7 @@ Result<std::map<std::string, ResourceRow>> Records::resources(const Stack& s) {
       r.deletion_policy = b.get("deletion_policy", "Delete");
       r.replace_policy = b.get("replace_policy", "Delete");
       r.depends = texts(b, "depends");
+      r.imported = b.get("imported");
       r.known = texts(b, "known");
       if (const json::Value* p = b.find("pending")) {
         r.pending = ResourceRow::Pending{p->get("token"), p->get("suffix"), p->get("physical"),

@@ -24,6 +24,7 @@ inline constexpr const char* kEventKind = "cloudformation.event";
 inline constexpr const char* kExportKind = "cloudformation.export";
 inline constexpr const char* kChangeSetKind = "cloudformation.changeset";
 inline constexpr const char* kCancelKind = "cloudformation.cancel";  // an update that is to be rolled back
+inline constexpr const char* kSignalKind = "cloudformation.signal";
 inline constexpr const char* kJobKind = "cloudformation.stack";
 
 struct Output {
@@ -47,6 +48,7 @@ struct Stack {
   std::vector<Output> outputs;                    // sealed
   std::map<std::string, std::string> parameters;  // sealed
   json::Value tags = json::array();
+  std::string parent;         // ARN of the stack that this one is nested in
   json::Value policy;         // the stack policy; null: everything may change
   json::Value update_policy;  // of the update that runs; null: `policy` counts
 
@@ -62,6 +64,9 @@ struct Version {
   std::string text;
   std::map<std::string, std::string> parameters;  // sealed
   json::Value tags = json::array();
+  std::string processed;                       // after transforms; empty: there are none
+  std::map<std::string, std::string> imports;  // resources to take up as they stand: logical -> physical id
+  const std::string& executed() const { return processed.empty() ? text : processed; }
   json::Value to_json() const;
   static Version from(const json::Value&);
 };
@@ -78,6 +83,7 @@ struct ResourceRow {
   std::string deletion_policy = "Delete", replace_policy = "Delete";
   std::vector<std::string> depends, known;
   json::Value properties, attributes;  // sealed: as last applied
+  std::string imported;                // the operation that took it up as it stood
   json::Value attempted;               // sealed: of an update in place that has not ended well
   struct Pending {
     std::string token, suffix, physical;

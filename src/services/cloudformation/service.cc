@@ -7,6 +7,7 @@
 #include "aws/arn.h"
 #include "base/bytes.h"
 #include "net/loop.h"
+#include "services/cloudformation/rules.h"
 
 namespace bastide::services {
 
@@ -47,6 +48,7 @@ aws::Rule<Op> stack_rule(const char* action, std::string (*name)(const typename 
 Cloudformation::Cloudformation(store::Database& db, store::Keyring& keyring, aws::LocalClient& client,
                                Clock& clock)
     : records_(db, keyring),
+      client_(client),
       engine_(records_, client, clock),
       drift_(records_, client, clock),
       clock_(clock) {}
@@ -133,17 +135,12 @@ void Cloudformation::offer(aws::Registry& r) {
   r.add<op::DescribeType>(this, &C::describe_type, {"cloudformation:DescribeType", {}});
   r.add<op::DescribeAccountLimits>(this, &C::describe_account_limits,
                                    {"cloudformation:DescribeAccountLimits", {}});
+  r.add<op::SignalResource>(this, &C::signal_resource,
+                            stack_rule<op::SignalResource>("cloudformation:SignalResource", named));
   r.add<op::ListStacks>(this, &C::list_stacks, {"cloudformation:ListStacks", {}});
   r.add<op::ListExports>(this, &C::list_exports, {"cloudformation:ListExports", {}});
   r.add<op::ListImports>(this, &C::list_imports, {"cloudformation:ListImports", {}});
   r.add<op::ValidateTemplate>(this, &C::validate_template, {"cloudformation:ValidateTemplate", {}});
-}
-
-Result<std::string> Cloudformation::text_of(const std::optional<std::string>& body,
-                                            const std::optional<std::string>& url) {
-  if (url) return validation("TemplateURL is not supported; give the template as TemplateBody");
-  if (!body || body->empty()) return validation("Either Template URL or Template Body must be specified.");
-  return *body;
 }
 
 Result<std::unique_ptr<cfn::Template>> Cloudformation::parsed(const std::string& text) {
@@ -196,9 +193,19 @@ Result<Cloudformation::Proposal> Cloudformation::propose(const Call& call, cfn::
     if (!p.previous_version) return validation("Cannot use the previous template: the stack has none");
     p.version.text = p.previous_version->text;
   } else {
-    p.version.text = TRY(text_of(*given.body, *given.url));
+    p.version.text = TRY(text_of(call, *given.body, *given.url));
   }
-  p.t = TRY(parsed(p.version.text));
+  std::map<std::string, std::string> known =
+      p.previous_version ? p.previous_version->parameters : std::map<std::string, std::string>{};
+  if (*given.parameters) {
+    for (const auto& one : **given.parameters) {
+      if (!one.use_previous_value.value_or(false))
+        known[one.parameter_key.value_or("")] = one.parameter_value.value_or("");
+    }
+  }
+  auto ready = TRY(prepared(call, p.version.text, stack.name, known));
+  if (!ready.transforms.empty()) p.version.processed = std::move(ready.executed);
+  p.t = TRY(parsed(p.version.executed()));
   std::vector<cfn::GivenParameter> parameters;
   if (*given.parameters) {
     for (const auto& one : **given.parameters) {
@@ -210,8 +217,16 @@ Result<Cloudformation::Proposal> Cloudformation::propose(const Call& call, cfn::
   p.version.parameters = TRY(
       cfn::parameter_texts(*p.t, parameters, p.previous_version ? p.previous_version->parameters : nothing));
   if (*given.tags) {
-    for (const auto& tag : **given.tags)
+    for (const auto& tag : **given.tags) {
+      // Only CloudFormation itself says which stack another one is nested in.
+      if (tag.key == "aws:cloudformation:stack-id" && !call.principal.called_via.empty()) {
+        stack.parent = tag.value;
+        continue;
+      }
+      if (tag.key.starts_with("aws:"))
+        return validation("aws: prefixed tag key names are not allowed for external use.");
       p.version.tags.push(json::object({{"Key", tag.key}, {"Value", tag.value}}));
+    }
   } else if (p.previous_version) {
     p.version.tags = p.previous_version->tags;
   }
@@ -224,6 +239,9 @@ Result<Cloudformation::Proposal> Cloudformation::propose(const Call& call, cfn::
     return std::find(stack.capabilities.begin(), stack.capabilities.end(), capability) !=
            stack.capabilities.end();
   };
+  if (!ready.transforms.empty() && !given.looks_first && !has("CAPABILITY_AUTO_EXPAND")) {
+    return fault("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_AUTO_EXPAND]");
+  }
   if (p.t->named_iam && !has("CAPABILITY_NAMED_IAM")) {
     return fault("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]");
   }
@@ -233,10 +251,12 @@ Result<Cloudformation::Proposal> Cloudformation::propose(const Call& call, cfn::
   const aws::Principal actor = TRY(engine_.actor(stack));
   cfn::Side after{p.t.get(), &p.version, {}};
   after.scope = TRY(engine_.scope(stack, *p.t, p.version, actor));
+  TRY(cfn::check_rules(after.scope, p.t->rules));
+  p.scope = after.scope;
   cfn::Side before;
   std::map<std::string, cfn::ResourceRow> rows;
   if (p.previous_version) {
-    p.previous = TRY(parsed(p.previous_version->text));
+    p.previous = TRY(parsed(p.previous_version->executed()));
     before.t = p.previous.get();
     before.version = &*p.previous_version;
     before.scope = TRY(engine_.scope(stack, *p.previous, *p.previous_version, actor));

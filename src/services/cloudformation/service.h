@@ -60,6 +60,7 @@ class Cloudformation {
   BASTIDE_CFN_OPERATION(get_stack_policy, GetStackPolicy);
   BASTIDE_CFN_OPERATION(list_types, ListTypes);
   BASTIDE_CFN_OPERATION(set_stack_policy, SetStackPolicy);
+  BASTIDE_CFN_OPERATION(signal_resource, SignalResource);
 #undef BASTIDE_CFN_OPERATION
 
   // What create, update and change sets are given alike.
@@ -72,6 +73,7 @@ class Cloudformation {
     const std::optional<std::vector<std::string>>* capabilities = nullptr;
     const std::optional<std::vector<std::string>>* notifications = nullptr;
     const std::optional<std::string>* role = nullptr;
+    bool looks_first = false;  // a change set: transforms need no capability
   };
   struct Proposal {
     std::unique_ptr<cfn::Template> t;
@@ -79,11 +81,25 @@ class Cloudformation {
     std::unique_ptr<cfn::Template> previous;
     std::optional<cfn::Version> previous_version;
     cfn::Difference difference;
+    cfn::Scope scope;
   };
   // Checks everything that can be checked without making anything; `stack` gets role, principal,
   // capabilities.
   Result<Proposal> propose(const Call& call, cfn::Stack& stack, const Given& given, bool exists);
-  Result<std::string> text_of(const std::optional<std::string>& body, const std::optional<std::string>& url);
+  Result<std::string> text_of(const Call& call, const std::optional<std::string>& body,
+                              const std::optional<std::string>& url);
+  // An object of S3, read in the caller's name: "s3://bucket/key", or its https address.
+  Result<std::string> fetch(const Call& call, const std::string& url);
+  struct Prepared {
+    std::string executed;  // after transforms
+    std::vector<std::string> transforms;
+  };
+  Result<Prepared> prepared(const Call& call, const std::string& text, const std::string& stack_name,
+                            const std::map<std::string, std::string>& parameters);
+  // Resources with names of their own that exist already and that the template retains: logical -> physical.
+  Result<std::map<std::string, std::string>> existing(const Call& call, const cfn::Stack& stack,
+                                                      const cfn::Template& t, const cfn::Scope& scope,
+                                                      const std::vector<cfn::Change>& changes);
   Result<std::unique_ptr<cfn::Template>> parsed(const std::string& text);
   Result<std::optional<cfn::Stack>> find(const Call& call, const std::string& name);
   Result<cfn::Stack> need(const Call& call, const std::string& name);  // "Stack with id X does not exist"
@@ -95,6 +111,7 @@ class Cloudformation {
   Result<model::cloudformation::Stack> shown(const cfn::Stack& stack, const cfn::Template* t);
 
   cfn::Records records_;
+  aws::LocalClient& client_;
   cfn::Engine engine_;
   cfn::DriftDetection drift_;
   Clock& clock_;

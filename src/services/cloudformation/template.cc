@@ -133,6 +133,9 @@ Result<ResourceDecl> resource_of(const std::string& logical, const json::Value& 
       r.deletion_policy = TRY(policy_of(r, "DeletionPolicy", value));
     } else if (key == "UpdateReplacePolicy") {
       r.update_replace_policy = TRY(policy_of(r, "UpdateReplacePolicy", value));
+    } else if (key == "CreationPolicy" && r.type == "AWS::CloudFormation::WaitCondition") {
+      if (!value.is_object()) return format_error("Every CreationPolicy value must be an object.");
+      r.creation_policy = value;
     } else if (key == "CreationPolicy" || key == "UpdatePolicy") {
       return format_error(fmt::format("{} attribute is not supported for resource type {}.", key, r.type));
     } else {
@@ -400,11 +403,12 @@ Result<Template> parse_template(const std::string& text) {
                                                   "Parameters",
                                                   "Mappings",
                                                   "Conditions",
+                                                  "Rules",
                                                   "Resources",
                                                   "Outputs"};
   std::vector<std::string> strange;
   for (const auto& [key, value] : t.body.object()) {
-    if (key == "Transform" || key == "Rules" || key == "Hooks") {
+    if (key == "Transform" || key == "Hooks") {
       return validation(fmt::format("Template section {} is not supported", key));
     }
     if (kSections.count(key) == 0) strange.push_back(key);
@@ -422,6 +426,7 @@ Result<Template> parse_template(const std::string& text) {
   if (const auto* v = TRY(section(t.body, "Metadata"))) t.metadata = *v;
   if (const auto* v = TRY(section(t.body, "Mappings"))) t.mappings = *v;
   if (const auto* v = TRY(section(t.body, "Conditions"))) t.conditions = *v;
+  if (const auto* v = TRY(section(t.body, "Rules"))) t.rules = *v;
   if (t.mappings.is_object() && t.mappings.object().size() > kMaxMappings) {
     return format_error(fmt::format("Number of mappings, {}, is greater than maximum allowed, {}",
                                     t.mappings.object().size(), kMaxMappings));

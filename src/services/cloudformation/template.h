@@ -35,6 +35,7 @@ struct ResourceDecl {
   std::vector<std::string> depends_on;
   std::string deletion_policy = "Delete";
   std::string update_replace_policy = "Delete";
+  json::Value creation_policy;  // null: none
 };
 
 struct OutputDecl {
@@ -46,7 +47,7 @@ struct OutputDecl {
 struct Template {
   std::string description;
   std::vector<Parameter> parameters;
-  json::Value mappings, conditions, metadata;
+  json::Value mappings, conditions, metadata, rules;
   std::vector<ResourceDecl> resources;
   std::vector<OutputDecl> outputs;
   json::Value body;                     // all of it, short forms written out

@@ -15,7 +15,8 @@ Result<json::Value> short_form(const yaml::Node& node, json::Value value) {
   static const std::vector<std::string> kFunctions = {
       "GetAtt", "Sub",         "Join", "Select",    "Split",  "If",
       "Equals", "And",         "Or",   "Not",       "Base64", "FindInMap",
-      "GetAZs", "ImportValue", "Cidr", "Transform", "Length", "ToJsonString"};
+      "GetAZs", "ImportValue", "Cidr", "Transform", "Length", "ToJsonString", "Contains",
+      "EachMemberEquals", "EachMemberIn"};
   for (const auto& known : kFunctions) {
     if (name != known) continue;
     if (name == "GetAtt" && value.is_string()) {

@@ -17,6 +17,9 @@ const json::Value& schemas() {
   static const json::Value all = [] {
     auto parsed = json::parse(kResourceTypes);
     CHECK(parsed.ok());
+    // It has no schema: the CDK writes it into every template, and it makes nothing.
+    (*parsed)["AWS::CDK::Metadata"] =
+        json::object({{"properties", json::object({{"Analytics", json::object({{"type", "string"}})}})}});
     return std::move(*parsed);
   }();
   return all;
@@ -199,6 +202,7 @@ bool has_attribute(const std::string& type, const std::string& attribute) {
   for (const auto& name : schema->get_array("attributes")) {
     if (name.string() == attribute) return true;
   }
+  if (type == "AWS::CloudFormation::Stack" && attribute.starts_with("Outputs.")) return true;
   return extra_attribute(type, attribute);
 }
 
