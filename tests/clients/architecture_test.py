@@ -164,6 +164,32 @@ def everything(house, work):
     work.aws("stage", "cloudformation", "delete-stack", "--stack-name", "cli")
     work.aws("stage", "cloudformation", "wait", "stack-delete-complete", "--stack-name", "cli")
 
+    # A nested stack, its template in S3; what it tells goes up, and it goes with its parent.
+    child, parent = work.folder / "child.json", work.folder / "parent.json"
+    child.write_text(json.dumps({"Parameters": {"Name": {"Type": "String"}}, "Resources": {"L": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Ref": "Name"}}}},
+                                 "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["L", "Arn"]}}}}))
+    parent.write_text(json.dumps({"Resources": {"Child": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": house.endpoint + "/shop-templates/child.json", "Parameters": {"Name": "/nested/a"}}}},
+                                  "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Child", "Outputs.Arn"]}}}}))
+    work.aws("stage", "s3api", "create-bucket", "--bucket", "shop-templates")
+    work.aws("stage", "s3api", "put-object", "--bucket", "shop-templates", "--key", "child.json", "--body", str(child))
+    work.aws("stage", "cloudformation", "deploy", "--stack-name", "nest", "--template-file", str(parent))
+    described = work.aws("stage", "cloudformation", "describe-stacks", "--output", "json")
+    stacks = {s["StackName"]: s for s in json.loads(described)["Stacks"]}
+    assert stacks["nest"]["Outputs"][0]["OutputValue"].endswith(":log-group:/nested/a:*"), stacks["nest"]
+    nested = [s for s in stacks.values() if s.get("ParentId") == stacks["nest"]["StackId"]]
+    assert len(nested) == 1 and nested[0]["StackName"].startswith("nest-Child-"), described
+    work.aws("stage", "cloudformation", "delete-stack", "--stack-name", "nest")
+    work.aws("stage", "cloudformation", "wait", "stack-delete-complete", "--stack-name", "nest")
+    assert "nested" not in work.aws("stage", "logs", "describe-log-groups", "--log-group-name-prefix", "/nested/")
+
+    # Nobody may do it, administrators neither: a service control policy of the file.
+    (work.folder / "bastide.yaml").write_text(FILE + "policies:\n  no-users: {accounts: [environments], deny: ['iam:CreateUser']}\n")
+    stacks_only(work)
+    assert work.aws("stage", "iam", "create-user", "--user-name", "eve", status=None) == ""
+    (work.folder / "bastide.yaml").write_text(FILE)
+    stacks_only(work)
+    assert "eve" in work.aws("stage", "iam", "create-user", "--user-name", "eve")
+
     # Destroyed, and made again: what was retained is taken up.
     assert "without a terminal say --yes" in work.run("destroy", str(work.folder), status=1)
     kept = work.run("destroy", str(work.folder), "--yes")
