@@ -29,12 +29,14 @@ OPEN = {("bastide", "SignIn"), ("bastide", "SignInWithWebIdentity"), ("bastide",
 NO_PERMISSION = {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken"), ("sts", "GetAccessKeyInfo"),
                  ("s3", "DeleteObjects")}  # each key is refused by itself, in an answer of status 200: s3_test.py
 NOBODY = {"MissingAuthenticationToken", "MissingAuthenticationTokenException", "AccessDenied", "AccessDeniedException"}
+# Without a signature, a path of CloudFront's is that of a bucket that nobody has.
+UNSIGNED_PATH = {"NoSuchBucket", "MethodNotAllowed"}
 WRONG = {"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"}  # the last is EC2's
 ENDED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "AuthorizationErrorException", "AccessDeniedFault"}
 WORDS = ["a", "aa", "aaa", "aaaaaaaa", "a" * 16, "a" * 24, "a" * 32, "a" * 36, "1", "10", "111122223333", "us-east-1", "name-1", "/", "/a/", "/aa", "true", "{}", "a.b",
          "i-0123456789abcdef0", "vpc-0123456789abcdef0", "10.0.0.0/16", "10.0.0.1", "r-abcd", "ou-abcd-12345678", "p-12345678", "o-abcdefghij", "car-" + "a" * 32, "h-" + "a" * 10,
-         "sha256:" + "0" * 64, "0" * 64, "AKIAIOSFODNN7EXAMPLE", "2026-11-22", "a@example.com", "https://example.com", "*", "v1", "123456", "ar-0123456789abcdef",
+         "0" * 40, "sha256:" + "0" * 64, "0" * 64, "AKIAIOSFODNN7EXAMPLE", "2026-11-22", "a@example.com", "https://example.com", "*", "v1", "123456", "ar-0123456789abcdef",
          "12345678-1234-1234-1234-123456789012", "12345678-1234-1234-1234-1234567890ab", "root", "s3:GetObject", "alias/a", "*/*", "ecs.amazonaws.com", "{\"Version\":\"2012-10-17\"}"]
 
 
@@ -54,7 +56,7 @@ def arn_for(service, account, name):
             "secretsmanager": f"arn:aws:secretsmanager:us-east-1:{account}:secret:name-abcdef", "ssm": f"arn:aws:ssm:us-east-1:{account}:parameter/name",
             "elbv2": f"arn:aws:elasticloadbalancing:us-east-1:{account}:loadbalancer/app/name/0123456789abcdef",
             "cloudformation": f"arn:aws:cloudformation:us-east-1:{account}:stack/name/12345678-1234-1234-1234-123456789012",
-            "bastide": f"arn:aws:iam::{account}:role/name"}.get(service, f"arn:aws:{service}:us-east-1:{account}:name/name")
+            "bastide": f"arn:aws:iam::{account}:role/name", "cloudfront": f"arn:aws:cloudfront::{account}:distribution/E1234567890ABC"}.get(service, f"arn:aws:{service}:us-east-1:{account}:name/name")
 
 
 def value(shape, service, account, name, depth=0):
@@ -188,7 +190,7 @@ def main(house):
                     return status, "AccessDenied" if status == 403 else str(status)
                 return status, code_of(answer) if status >= 300 else ""
 
-            for who, credentials, codes in (("nobody", None, NOBODY), ("a wrong secret", wrong, WRONG), ("a token that ended", ended, ENDED)):
+            for who, credentials, codes in (("nobody", None, NOBODY | UNSIGNED_PATH if service == "cloudfront" else NOBODY), ("a wrong secret", wrong, WRONG), ("a token that ended", ended, ENDED)):
                 status, code = ask(credentials)
                 if status < 400 or code not in codes and not (method == "HEAD" and status in (400, 403)):
                     problems.append(f"{service}.{name} as {who}: {status} {code}")
