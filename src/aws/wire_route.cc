@@ -149,6 +149,9 @@ const model::Service* service_of(const net::Request& request, const Signature* s
     return nullptr;
   }
   if (signature != nullptr) return by_signing_name(signature->scope.service);
+  // CloudFront's paths begin with the version of its API.
+  if (virtual_bucket(request.host).empty() && request.raw_path().starts_with("/2020-05-31/"))
+    return model::find_service("cloudfront");
   return looks_like_s3(request) ? model::find_service("s3") : nullptr;
 }
 
