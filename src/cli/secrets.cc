@@ -39,11 +39,13 @@ Result<int> run_decrypt(Context& context, const Arguments& a) {
   std::string text = a.get("--ciphertext");
   if (text.empty()) text = TRY(secrets_input(a.get("FILE")));
   std::string plain = text;
-  if (secrets::has_token(text)) {
+  if (secrets::has_token(text) || secrets::has_reference(text)) {
     const auto tokens = TRY(secrets::find_tokens(text));
     const auto kms = TRY(SecretsKms::open(context, a));
     kms->prefetch(tokens);
-    plain = TRY(secrets::replace_tokens(text, [&](std::string_view c) { return kms->decrypt(c); }));
+    plain = TRY(secrets::replace_tokens(
+        text, [&](std::string_view c) { return kms->decrypt(c); },
+        [&](const std::string& id) { return kms->fetch(id); }));
   }
   if (!a.get("--ciphertext").empty()) plain += '\n';
   const auto written = sys::write_all(1, plain);

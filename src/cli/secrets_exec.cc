@@ -30,11 +30,13 @@ class Opener {
  public:
   Opener(Context& context, const Arguments& a) : context_(context), arguments_(a) {}
   Result<std::string> open(const std::string& text) {
-    if (!secrets::has_token(text)) return text;
+    if (!secrets::has_token(text) && !secrets::has_reference(text)) return text;
     const auto tokens = TRY(secrets::find_tokens(text));
     if (!kms_) kms_ = TRY(SecretsKms::open(context_, arguments_));
     kms_->prefetch(tokens);
-    return secrets::replace_tokens(text, [&](std::string_view c) { return kms_->decrypt(c); });
+    return secrets::replace_tokens(
+        text, [&](std::string_view c) { return kms_->decrypt(c); },
+        [&](const std::string& id) { return kms_->fetch(id); });
   }
 
  private:
@@ -68,7 +70,7 @@ Result<int> run_exec(Context& context, const Arguments& a) {
   for (char** v = environ; *v != nullptr; ++v) {
     const std::string_view line = *v;
     const size_t equals = line.find('=');
-    if (equals != std::string_view::npos && secrets::has_token(line))
+    if (equals != std::string_view::npos && (secrets::has_token(line) || secrets::has_reference(line)))
       variables.emplace_back(line.substr(0, equals), line.substr(equals + 1));
   }
   for (const auto& file : a.all("--env-file")) TRY(load_env_file(file, variables));

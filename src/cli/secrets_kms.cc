@@ -105,6 +105,7 @@ Result<std::unique_ptr<SecretsKms>> SecretsKms::open(Context& context, const Arg
   kms->key_ = first_of(
       {option("key-id"), variable("BASTIDE_SECRETS_KEY"), env.empty() ? "" : "alias/bastide-" + env});
   std::vector<std::string> profiles;
+  kms->own_ = own;
   if (own) {
     config.credentials = {variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"),
                           variable("AWS_SESSION_TOKEN"), 0};
@@ -218,6 +219,26 @@ Result<std::string> SecretsKms::decrypt(std::string_view ciphertext) {
   std::vector<Place> places;
   for (const auto& place : places_) places.push_back({place.name, place.config, nullptr});
   return known_[std::string(ciphertext)] = TRY(decrypt_at(places, ciphertext));
+}
+
+Result<std::string> SecretsKms::fetch(const std::string& id) {
+  Error first;
+  for (size_t i = 0; i < places_.size(); ++i) {
+    auto config = places_[i].config;
+    if (own_) {
+      config.endpoint = first_of({variable("AWS_ENDPOINT_URL_SECRETS_MANAGER"), variable("AWS_ENDPOINT_URL"),
+                                  variable("BASTIDE_ENDPOINT")});
+    }
+    aws::Client client(std::move(config));
+    auto answer = client.call("secretsmanager", "GetSecretValue", json::object({{"SecretId", id}}));
+    if (answer) {
+      if (answer->has("SecretBinary")) return unbase64(answer->get("SecretBinary"));
+      return answer->get("SecretString");
+    }
+    if (i == 0) first = answer.error();
+    if (!answer.error().fault) return answer.error();
+  }
+  return error(first.code, first.code + ": " + first.message);
 }
 
 void SecretsKms::prefetch(const std::vector<secrets::Token>& tokens) {

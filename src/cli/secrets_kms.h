@@ -35,6 +35,9 @@ class SecretsKms {
   // to tell.
   void prefetch(const std::vector<secrets::Token>& tokens);
 
+  // A secret of Secrets Manager, by name or ARN.
+  Result<std::string> fetch(const std::string& id);
+
   std::string key_text() const;  // "alias/bastide-stage of stage"
 
  private:
@@ -52,6 +55,7 @@ class SecretsKms {
   std::vector<Place> places_;  // the first encrypts; all are tried to decrypt
   std::string key_;
   bool may_make_key_ = false;
+  bool own_ = false;   // AWS's own variables say where and who
   json::Value bound_;  // encryption context
   std::map<std::string, std::string, std::less<>> known_;
 };

@@ -1,5 +1,5 @@
-// One HTTP/1.1 exchange over a blocking socket, plain or TLS. Names are looked up by an own DNS query: a static
-// program has no NSS.
+// One HTTP/1.1 exchange over a blocking socket, plain or TLS. Names are looked up by an own DNS query: a
+// static program has no NSS.
 #pragma once
 
 #include <string>
@@ -22,7 +22,8 @@ struct Reply {
   std::string body;
 };
 
-// `head`: request line and headers, each with CRLF, without the final empty line. Bounded: 1 MiB, `timeout` in all.
+// `head`: request line and headers, each with CRLF, without the final empty line. Bounded: 1 MiB, `timeout`
+// in all.
 Result<Reply> exchange(const Url& url, const std::string& head, const std::string& body, Millis timeout);
 
 }  // namespace bastide::kmscrypt

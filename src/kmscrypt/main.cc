@@ -37,6 +37,7 @@ constexpr const char* kHelp =
     "                                                           decrypted text (in memory only). PATH may "
     "hold $VARIABLES\n"
     "\n"
+    "awssecret::NAME and awssecret::NAME#MEMBER become what Secrets Manager holds under that name.\n"
     "Both take --context KEY=VALUE, once for each (in exec: before the --as that it is for).\n"
     "Credentials: AWS_ACCESS_KEY_ID; AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN;\n"
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI; the instance's role (IMDSv2).\n"
@@ -54,10 +55,12 @@ Result<void> add_context(Bound& bound, const std::string& pair) {
 }
 
 Result<std::string> plain_text(const std::string& text, const Bound& bound) {
-  if (!secrets::has_token(text)) return text;
+  if (!secrets::has_token(text) && !secrets::has_reference(text)) return text;
   auto kms = TRY(kmscrypt::Kms::from_environment());
   kms.context = bound;
-  return secrets::replace_tokens(text, [&](std::string_view ciphertext) { return kms.decrypt(ciphertext); });
+  return secrets::replace_tokens(
+      text, [&](std::string_view ciphertext) { return kms.decrypt(ciphertext); },
+      [&](const std::string& id) { return kms.secret(id); });
 }
 
 // $NAME and ${NAME}; an unset one is an error, since it would read the wrong file.

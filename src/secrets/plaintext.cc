@@ -69,7 +69,9 @@ bool secret_name(std::string_view name) {
 // A literal that somebody could have meant.
 bool literal(std::string_view value) {
   if (value.size() < 6 || value.size() > 4096) return false;
-  if (value.find(kPrefix) != std::string_view::npos || value.find(kEnvelopePrefix) != std::string_view::npos)
+  if (value.find(kPrefix) != std::string_view::npos ||
+      value.find(kEnvelopePrefix) != std::string_view::npos ||
+      value.find(kReferencePrefix) != std::string_view::npos)
     return false;
   for (const char* reference : {"${", "{{", "<%", "$(", "arn:aws:", "process.env", "os.environ", "getenv",
                                 "!Ref", "!Sub", "encrypt-at-up::"}) {

@@ -37,10 +37,43 @@ std::string take_base64(std::string_view text, size_t& at, bool in_json) {
 }
 
 // Where the next prefix begins, and which it is.
-size_t next_prefix(std::string_view text, size_t from, std::string_view& prefix) {
-  const size_t direct = text.find(kPrefix, from), envelope = text.find(kEnvelopePrefix, from);
-  prefix = direct < envelope ? kPrefix : kEnvelopePrefix;
-  return std::min(direct, envelope);
+size_t next_prefix(std::string_view text, size_t from, bool references, std::string_view& prefix) {
+  size_t first = std::string_view::npos;
+  for (const auto& one : {kPrefix, kEnvelopePrefix, kReferencePrefix}) {
+    if (one == kReferencePrefix && !references) continue;
+    const size_t at = text.find(one, from);
+    if (at >= first) continue;
+    first = at;
+    prefix = one;
+  }
+  return first;
+}
+
+bool reference_character(char c) {
+  return base64_character(c) || std::string_view("_=.@-!:#").find(c) != std::string_view::npos;
+}
+
+// The name or ARN at `at`; a full stop or colon at its end is the text's own.
+std::string take_reference(std::string_view text, size_t& at, bool in_json) {
+  constexpr size_t kMaxReference = 2200;
+  std::string out;
+  size_t end = at;
+  while (end < text.size() && out.size() < kMaxReference) {
+    if (in_json && text.substr(end).starts_with("\\/")) {
+      out += '/';
+      end += 2;
+    } else if (reference_character(text[end])) {
+      out += text[end++];
+    } else {
+      break;
+    }
+  }
+  while (!out.empty() && std::string_view(".:!#").find(out.back()) != std::string_view::npos) {
+    out.pop_back();
+    --end;
+  }
+  at = end;
+  return out;
 }
 
 Result<void> open_envelope(const std::string& bytes, Token& token) {
@@ -57,12 +90,12 @@ std::string envelope_context(std::string_view data_key_ciphertext) {
   return "kmsenvelope-1" + std::string(data_key_ciphertext);
 }
 
-Result<std::vector<Token>> find_in(std::string_view text, bool in_json) {
+Result<std::vector<Token>> find_in(std::string_view text, bool in_json, bool references = false) {
   std::vector<Token> out;
   size_t at = 0, line = 1, line_start = 0, counted = 0;
   std::string_view prefix;
   for (;;) {
-    const size_t found = next_prefix(text, at, prefix);
+    const size_t found = next_prefix(text, at, references, prefix);
     if (found == std::string_view::npos) return out;
     for (; counted < found; ++counted) {
       if (text[counted] != '\n') continue;
@@ -74,12 +107,18 @@ Result<std::vector<Token>> find_in(std::string_view text, bool in_json) {
     token.line = line;
     token.column = found - line_start + 1;
     at = found + prefix.size();
-    const std::string encoded = take_base64(text, at, in_json);
+    const bool named = prefix == kReferencePrefix;
+    const std::string encoded = named ? take_reference(text, at, in_json) : take_base64(text, at, in_json);
     if (encoded.empty()) continue;  // a text that speaks of tokens
     if (out.size() == kMaxTokens)
       return error("TooLarge", token.place() + ": more than 10,000 encrypted values");
     token.end = at;
     token.text = std::string(prefix) + encoded;
+    if (named) {
+      token.reference = encoded;
+      out.push_back(std::move(token));
+      continue;
+    }
     auto bytes = unbase64(encoded);
     if (!bytes) return error("Invalid", token.place() + ": the encrypted value is cut off or not base64");
     if (prefix == kPrefix) {
@@ -111,10 +150,19 @@ std::string make_envelope(std::string_view data_key, std::string_view data_key_c
 
 bool has_token(std::string_view text) {
   std::string_view prefix;
-  for (size_t at = next_prefix(text, 0, prefix); at != std::string_view::npos;
-       at = next_prefix(text, at + 1, prefix)) {
+  for (size_t at = next_prefix(text, 0, false, prefix); at != std::string_view::npos;
+       at = next_prefix(text, at + 1, false, prefix)) {
     const size_t after = at + prefix.size();
     if (after < text.size() && (base64_character(text[after]) || text[after] == '\\')) return true;
+  }
+  return false;
+}
+
+bool has_reference(std::string_view text) {
+  for (size_t at = text.find(kReferencePrefix); at != std::string_view::npos;
+       at = text.find(kReferencePrefix, at + 1)) {
+    const size_t after = at + kReferencePrefix.size();
+    if (after < text.size() && reference_character(text[after])) return true;
   }
   return false;
 }
@@ -143,10 +191,29 @@ Result<std::string> escape_for_json(std::string_view plaintext) {
   return out;
 }
 
-Result<std::string> replace_tokens(std::string_view text, const Decrypt& decrypt) {
-  if (!has_token(text)) return std::string(text);
+namespace {
+
+// What a reference names: the whole text, or one member of it.
+Result<std::string> resolve(const std::string& reference, const Fetch& fetch) {
+  const size_t hash = reference.find('#');
+  auto text = fetch(reference.substr(0, hash));
+  if (!text || hash == std::string::npos) return text;
+  const auto document = json::parse(*text);
+  wipe(*text);
+  const json::Value* member = document ? document->find(reference.substr(hash + 1)) : nullptr;
+  if (member == nullptr) {
+    return error("NotFound", "the secret is no JSON object with the member " + reference.substr(hash + 1));
+  }
+  return member->is_string() ? member->string() : json::print(*member);
+}
+
+}  // namespace
+
+Result<std::string> replace_tokens(std::string_view text, const Decrypt& decrypt, const Fetch& fetch) {
+  const bool references = fetch && has_reference(text);
+  if (!references && !has_token(text)) return std::string(text);
   const bool in_json = json::parse(text).ok();
-  const auto tokens = TRY(find_in(text, in_json));
+  const auto tokens = TRY(find_in(text, in_json, references));
   std::map<std::string_view, std::string> known;
   std::string out;
   const auto forget = [&] {
@@ -156,7 +223,7 @@ Result<std::string> replace_tokens(std::string_view text, const Decrypt& decrypt
   for (const Token& token : tokens) {
     auto it = known.find(token.text);
     if (it == known.end()) {
-      auto plaintext = open_token(token, decrypt);
+      auto plaintext = token.reference.empty() ? open_token(token, decrypt) : resolve(token.reference, fetch);
       if (plaintext && in_json) {
         auto escaped = escape_for_json(*plaintext);
         wipe(*plaintext);

@@ -85,6 +85,27 @@ TEST(Envelopes, HoldWhatKmsDoesNotTakeAtOnce) {
   EXPECT_FALSE(replace_tokens("kmsenvelope::QUJD", reversed));
 }
 
+TEST(References, BecomeWhatTheyName) {
+  const auto fetch = [](const std::string& id) -> Result<std::string> {
+    if (id == "web/db") return std::string(R"({"password":"p\"w","port":5432})");
+    if (id == "plain") return "awssecret::web/db " + token("x");
+    return error("NotFound", "no such secret");
+  };
+  const auto out = replace_tokens(
+      "a=awssecret::web/db#password; awssecret::web/db#port. " + token("s") + " awssecret:: is a prefix",
+      reversed, fetch);
+  ASSERT_TRUE(out) << out.error().message;
+  EXPECT_EQ(*out, "a=p\"w; 5432. s awssecret:: is a prefix");
+  EXPECT_EQ(*replace_tokens("{\"a\": \"awssecret::web\\/db#password\"}", reversed, fetch),
+            "{\"a\": \"p\\\"w\"}");
+  EXPECT_EQ(*replace_tokens("awssecret::plain", reversed, fetch), "awssecret::web/db " + token("x"))
+      << "what was fetched is not read again";
+  EXPECT_EQ(*replace_tokens("awssecret::web/db", reversed), "awssecret::web/db");
+  const auto missing = replace_tokens("x\nawssecret::web/db#none", reversed, fetch);
+  EXPECT_EQ(missing.error().message, "line 2, column 1: the secret is no JSON object with the member none");
+  EXPECT_FALSE(has_token("awssecret::web/db"));
+}
+
 TEST(Tokens, AreRewrittenInPlace) {
   const std::string text = "{\"a\": \"" + token("one") + "\", \"b\": \"" + token("two") + "\"}\n";
   const auto out = rewrite_tokens(text, [](const Token& t) -> Result<std::string> {

@@ -113,6 +113,16 @@ with House() as house, tempfile.TemporaryDirectory() as folder:
     running.send_signal(signal.SIGTERM)
     assert running.wait(10) == 5
 
+    # A secret of Secrets Manager, named instead of held.
+    house.json_call(operator, "secretsmanager", "secretsmanager.CreateSecret", {"Name": "web/db", "SecretString": json.dumps({"password": PLANTED})})
+    both = shell(house, "bastide secrets decrypt", input='{"p": "awssecret::web/db#password", "q": "%s"}' % token).stdout
+    assert json.loads(both) == {"p": PLANTED, "q": "password"}, both
+    assert shell(house, "bastide secrets exec -- sh -c 'printf %s \"$DB\"'", env={"DB": "awssecret::web/db#password"}).stdout == PLANTED
+    assert "ResourceNotFoundException" in shell(house, "echo awssecret::web/none | bastide secrets decrypt", check=1).stderr
+    helper = {"AWS_ACCESS_KEY_ID": operator.access_key, "AWS_SECRET_ACCESS_KEY": operator.secret_key, "AWS_SESSION_TOKEN": operator.token,
+              "AWS_ENDPOINT_URL": house.endpoint, "AWS_REGION": "us-east-1"}
+    assert shell(house, f"echo x=awssecret::web/db#password | {BINARY.parent}/kmscrypt/kmscrypt decrypt", env=helper).stdout == f"x={PLANTED}\n"
+
     # With AWS's own variables instead of a home.
     env = {"AWS_ACCESS_KEY_ID": operator.access_key, "AWS_SECRET_ACCESS_KEY": operator.secret_key, "AWS_SESSION_TOKEN": operator.token,
            "AWS_ENDPOINT_URL": house.endpoint, "BASTIDE_HOME": "/nonexistent"}

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/test_loop.h"
 #include "sys/file.h"
 
 namespace bastide::services {
@@ -213,6 +214,51 @@ TEST_F(KmsTest, StateForbidsUse) {
   EXPECT_EQ(run<op::ScheduleKeyDeletion>(call(), q).error().code, "KMSInvalidStateException");
   ASSERT_TRUE(run<op::CancelKeyDeletion>(call(), {id}));
   EXPECT_EQ(unseal(blob).error().code, "DisabledException");
+}
+
+// Keys go when their window ends, with what hangs on them; keys that rotate by themselves get new material.
+TEST_F(KmsTest, TimeDeletesAndRotates) {
+  net::TestLoop loop;
+  loop.run([&] {
+    const std::string doomed = make_key(), turning = make_key();
+    const std::string blob = seal(doomed, "x"), old = seal(turning, "old");
+    ASSERT_TRUE(run<op::CreateAlias>(call(), {"alias/doomed", doomed}));
+    m::CreateGrantRequest grant;
+    grant.key_id = doomed;
+    grant.grantee_principal = "arn:aws:iam::111111111111:role/app";
+    grant.operations = {"Decrypt"};
+    ASSERT_TRUE(run<op::CreateGrant>(call(), grant));
+    m::ScheduleKeyDeletionRequest q;
+    q.key_id = doomed;
+    q.pending_window_in_days = 7;
+    ASSERT_TRUE(run<op::ScheduleKeyDeletion>(call(), q));
+    m::EnableKeyRotationRequest on;
+    on.key_id = turning;
+    on.rotation_period_in_days = 90;
+    ASSERT_TRUE(run<op::EnableKeyRotation>(call(), on));
+    kms_->start();
+    net::sleep_for(50);
+    EXPECT_TRUE(run<op::DescribeKey>(call(), {doomed}));
+    clock_.advance(91 * kDay);
+    db_->wake_job("kms.deletion", std::string(kAccount) + "/eu-central-1/" + doomed);
+    db_->wake_job("kms.rotation", std::string(kAccount) + "/eu-central-1/" + turning);
+    m::ListKeyRotationsRequest rotations;
+    rotations.key_id = turning;
+    for (int i = 0; i < 100 && (run<op::DescribeKey>(call(), {doomed}) ||
+                                run<op::ListKeyRotations>(call(), rotations)->rotations->empty());
+         ++i) {
+      net::sleep_for(20);
+    }
+    EXPECT_EQ(run<op::DescribeKey>(call(), {doomed}).error().code, "NotFoundException");
+    EXPECT_FALSE(unseal(blob));
+    EXPECT_TRUE(db_->list(kAccount, "eu-central-1", kGrantKind)->empty());
+    EXPECT_TRUE(db_->list(kAccount, "eu-central-1", kAliasKind)->empty());
+    EXPECT_EQ(run<op::ListKeyRotations>(call(), rotations)->rotations->size(), 1u);
+    EXPECT_EQ(*unseal(old), "old");
+    EXPECT_NE(seal(turning, "new").substr(17, 32), old.substr(17, 32));
+  });
+  kms_.reset();
+  db_.reset();
 }
 
 TEST_F(KmsTest, GrantsAllowExactlyWhatTheySay) {
