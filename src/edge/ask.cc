@@ -1,5 +1,7 @@
 #include "edge/ask.h"
 
+#include <time.h>
+
 #include <algorithm>
 
 #include "base/bytes.h"
@@ -44,6 +46,19 @@ std::string queries(std::string_view query, const EdgeSelection& a, const EdgeSe
   if (everything(a) || everything(b)) return std::string(query);
   return pick(
       query, '&', [&](std::string_view n) { return selects(a, n, false) || selects(b, n, false); }, "&");
+}
+
+// The obsolete forms too (RFC 9110 section 5.6.7); -1: not a date.
+Millis any_http_date(std::string_view text) {
+  if (auto t = parse_http_date(text)) return *t;
+  if (text.size() > 40) return -1;
+  const std::string copy(text);
+  for (const char* form : {"%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"}) {
+    struct tm parts {};
+    const char* end = ::strptime(copy.c_str(), form, &parts);
+    if (end != nullptr && *end == 0) return static_cast<Millis>(::timegm(&parts)) * kSecond;
+  }
+  return -1;
 }
 
 // What CloudFront writes itself or never passes on.
@@ -151,7 +166,14 @@ std::string variant_key(const std::string& key, const std::vector<std::string>& 
     out += "\n" + name + ":";
     for (const auto& f : fields) {
       if (!iequals(f.name, name)) continue;
-      // Blanks around commas carry no meaning (RFC 9111 section 4.1).
+      // Blanks around commas carry no meaning (RFC 9111 section 4.1); nor do case and order of languages.
+      if (name == "accept-language") {
+        std::vector<std::string> languages;
+        for (auto part : split(f.value, ',')) languages.push_back(lower(trim(part)));
+        std::sort(languages.begin(), languages.end());
+        out += join(languages, ",") + ",";
+        continue;
+      }
       for (auto part : split(f.value, ',')) {
         out += trim(part);
         out += ',';
@@ -231,9 +253,8 @@ bool not_modified(const std::vector<Field>& fields, std::string_view etag, Milli
   }
   if (none_match || last_modified < 0) return false;
   auto since = field_value(fields, "if-modified-since");
-  if (since.empty()) return false;
-  auto t = parse_http_date(since);
-  return t && last_modified <= *t;
+  const auto t = since.empty() ? -1 : any_http_date(since);
+  return t >= 0 && last_modified <= t;
 }
 
 bool invalidates(std::string_view pattern, std::string_view uri) {

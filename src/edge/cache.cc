@@ -5,7 +5,7 @@
 namespace bastide::edge {
 namespace {
 constexpr size_t kMaxAlone = 20'000;
-constexpr int kMarker = 599;  // the status of an object that only says by what its variants vary
+constexpr int kMarker = 1;  // the status of an object that only says by what its variants vary
 }  // namespace
 
 Cache::Cache(const std::string& folder, CacheLimits limits)

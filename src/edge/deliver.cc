@@ -126,7 +126,9 @@ bool Connection::deliver(Distribution& distribution) {
     return deny(safe ? 301 : 307, "",
                 fmt::format("https://{}{}{}", request_.host_name, port, request_.target));
   }
-  if (std::find(b.methods.begin(), b.methods.end(), request_.method) == b.methods.end())
+  // A plain shared cache passes on methods that it does not know, where every one that CloudFront has is allowed.
+  const bool unknown = b.rfc9111 && b.methods.size() == 7 && request_.method != "CONNECT" && request_.method != "TRACE";
+  if (!unknown && std::find(b.methods.begin(), b.methods.end(), request_.method) == b.methods.end())
     return deny(403, "this path is not configured to allow the HTTP method of the request");
   const bool get = request_.method == "GET" || request_.method == "HEAD";
   if (get && request_.has_body()) return deny(403, "a GET request has a body");
@@ -245,7 +247,9 @@ bool Connection::send(const std::shared_ptr<Object>& object, int status, Got::Ho
   bool bodiless = request_.method == "HEAD" || status == 204 || status == 304;
   if (selectable && status == 200) {
     const bool get = request_.method == "GET" || request_.method == "HEAD";
-    if (get && not_modified(request_.fields, head.etag, head.last_modified)) {
+    // Without a Last-Modified the time of its making says as much (RFC 9110 section 13.1.3).
+    const auto changed = head.last_modified >= 0 ? head.last_modified : head.received - head.initial_age;
+    if (get && not_modified(request_.fields, head.etag, changed)) {
       status = 304;
       bodiless = true;
     } else if (auto want = wanted(request_, head); want.range && length >= 0) {

@@ -281,7 +281,7 @@ class Fetch {
     if (parse_response(before, merged)) return failure("Invalid", "a stored head that cannot be read");
     auto replaced = [&](const Field& old) {
       if (iequals(old.name, "content-encoding") || iequals(old.name, "content-range") ||
-          iequals(old.name, "content-md5") || (iequals(old.name, "etag") && !head.origin_etag.empty()))
+          iequals(old.name, "content-md5") || iequals(old.name, "etag"))
         return false;
       return std::any_of(response_.fields.begin(), response_.fields.end(),
                          [&](const Field& f) { return !f.hop && iequals(f.name, old.name); });

@@ -40,15 +40,10 @@ int64_t explicit_lifetime(const AnswerFacts& a, Millis received) {
   return -1;
 }
 
-// The greatest of a list; one that is no number of seconds makes the answer stale.
+// One number of seconds; anything else, a list too, makes the answer stale.
 int64_t age_of(std::string_view value) {
-  int64_t out = 0;
-  for (auto part : split(value, ',')) {
-    part = trim(part);
-    const bool digits = !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
-    out = std::max(out, digits ? delta_seconds(part) : int64_t{1} << 31);
-  }
-  return out;
+  const bool digits = !value.empty() && value.find_first_not_of("0123456789") == std::string_view::npos;
+  return digits ? delta_seconds(value) : int64_t{1} << 31;
 }
 
 Lifetime refuse(const char* why) {
@@ -135,11 +130,14 @@ Lifetime error_lifetime(const AnswerFacts& a, const TtlRule& rule, Millis receiv
 AnswerFacts facts_of(const ResponseHead& head) {
   AnswerFacts out;
   out.status = head.status;
-  bool expires = false;
+  bool expires = false, aged = false;
   for (const auto& f : head.fields) {
     switch (f.name.size()) {
       case 3:
-        if (iequals(f.name, "age")) out.age = std::max(out.age, age_of(f.value));
+        if (iequals(f.name, "age")) {
+          out.age = aged ? int64_t{1} << 31 : age_of(f.value);
+          aged = true;
+        }
         break;
       case 4:
         if (iequals(f.name, "date")) {

@@ -172,7 +172,7 @@ json::Value to_json(const Stored& s) {
 Result<Stored> stored(const json::Value& v) {
   Stored s;
   s.status = static_cast<int>(v.get_int("status"));
-  if (s.status < 200 || s.status > 599) return error("Invalid", "a stored head without a status");
+  if (s.status < 1 || s.status > 599) return error("Invalid", "a stored head without a status");
   s.fields = v.get("fields");
   s.length = v.get_int("length", -1);
   s.etag = v.get("etag");
