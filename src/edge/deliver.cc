@@ -54,6 +54,13 @@ Wanted wanted(const RequestHead& request, const Stored& head) {
   return out;
 }
 
+Millis date_of(const Stored& head) {
+  const auto at = head.fields.find("Date: ");
+  if (at == std::string::npos || (at > 0 && head.fields[at - 1] != '\n')) return -1;
+  auto t = parse_http_date(std::string_view(head.fields).substr(at + 6, 29));
+  return t ? *t : -1;
+}
+
 }  // namespace
 
 void Connection::edge_fields(std::string& out, std::string_view cache) {
@@ -126,8 +133,10 @@ bool Connection::deliver(Distribution& distribution) {
     return deny(safe ? 301 : 307, "",
                 fmt::format("https://{}{}{}", request_.host_name, port, request_.target));
   }
-  // A plain shared cache passes on methods that it does not know, where every one that CloudFront has is allowed.
-  const bool unknown = b.rfc9111 && b.methods.size() == 7 && request_.method != "CONNECT" && request_.method != "TRACE";
+  // A plain shared cache passes on methods that it does not know, where every one that CloudFront has is
+  // allowed.
+  const bool unknown =
+      b.rfc9111 && b.methods.size() == 7 && request_.method != "CONNECT" && request_.method != "TRACE";
   if (!unknown && std::find(b.methods.begin(), b.methods.end(), request_.method) == b.methods.end())
     return deny(403, "this path is not configured to allow the HTTP method of the request");
   const bool get = request_.method == "GET" || request_.method == "HEAD";
@@ -179,7 +188,8 @@ void Connection::forget_changed(int status, const std::vector<Field>& answer) {
     const auto mark = target.find('?');
     plain.query = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
     const auto path = target.substr(0, mark);
-    auto ask = make_ask(distribution_->spec, distribution_->behavior(path), plain, path, peer_address_, https_);
+    auto ask =
+        make_ask(distribution_->spec, distribution_->behavior(path), plain, path, peer_address_, https_);
     if (!ask.key.empty()) core_.cdn->cache.forget(ask.key);
   };
   forget(request_.target);
@@ -248,7 +258,8 @@ bool Connection::send(const std::shared_ptr<Object>& object, int status, Got::Ho
   if (selectable && status == 200) {
     const bool get = request_.method == "GET" || request_.method == "HEAD";
     // Without a Last-Modified the time of its making says as much (RFC 9110 section 13.1.3).
-    const auto changed = head.last_modified >= 0 ? head.last_modified : head.received - head.initial_age;
+    auto changed = head.last_modified;
+    if (changed < 0 && !field_value(request_.fields, "if-modified-since").empty()) changed = date_of(head);
     if (get && not_modified(request_.fields, head.etag, changed)) {
       status = 304;
       bodiless = true;

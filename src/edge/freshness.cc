@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "net/http.h"
 
 namespace bastide::edge {
 namespace {
@@ -66,6 +67,8 @@ Lifetime plain(const AnswerFacts& a, const AskFacts& ask, Millis received) {
   if (a.status < 200 || a.status == 206 || a.status == 304) return refuse("a status that is not stored");
   if (a.control.no_store) return refuse("Cache-Control: no-store");
   if (a.control.is_private) return refuse("Cache-Control: private");
+  if (a.control.must_understand && net::reason_phrase(a.status) == "Unknown")
+    return refuse("Cache-Control: must-understand, and a status that is not understood");
   if (const char* why = personal(a, ask)) return refuse(why);
   Lifetime out;
   out.fresh = explicit_lifetime(a, received);
