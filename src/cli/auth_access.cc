@@ -1,6 +1,7 @@
 // auth request, requests, approve, deny, revoke, audit, why.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/bytes.h"
@@ -32,13 +33,28 @@ Result<int64_t> duration_of(const std::string& text) {
   return *count * unit;
 }
 
-// Whose credentials decide: the profile that was named, the session, or the home's own.
+// Whose credentials decide: the profile that was named; else the session's user, and where that may not, the
+// first of its administrator's roles that may, the management account's before the others; else the home's
+// own.
 Result<json::Value> call(Context& context, const std::string& profile, const char* operation,
                          const json::Value& input) {
   if (!profile.empty()) return context.call(profile, "bastide", operation, input);
-  const auto session = TRY(Login(context).current());
-  return context.call(session && session->credentials.expires_at > Clock::system().wall() ? "me" : "operator",
-                      "bastide", operation, input);
+  Login login(context);
+  const auto session = TRY(login.current());
+  if (!session || session->credentials.expires_at <= Clock::system().wall())
+    return context.call("operator", "bastide", operation, input);
+  auto answer = context.call("me", "bastide", operation, input);
+  if (answer || answer.error().code != "AccessDeniedException") return answer;
+  auto roles = login.roles();
+  if (!roles) return answer;
+  std::stable_partition(roles->begin(), roles->end(),
+                        [](const RoleProfile& r) { return r.account_name == "management"; });
+  for (const auto& r : *roles) {
+    if (!r.name.ends_with("-admin")) continue;
+    auto other = context.call(r.name, "bastide", operation, input);
+    if (other || other.error().code != "AccessDeniedException") return other;
+  }
+  return answer;
 }
 
 void print_request(const json::Value& answer) {

@@ -29,7 +29,7 @@ def main(house, folder):
     env = {"XDG_CONFIG_HOME": f"{folder}/config", "BASTIDE_KEYRING": "off", "HOME": folder, "AWS_CONFIG_FILE": f"{folder}/aws-config",
            "BASTIDE_HOME": house.home}
 
-    def auth(*words, check=True, input=None):
+    def auth(*words, check=True, input=None, env=env):
         done = subprocess.run([BINARY, "auth", *words], input=input, capture_output=True, text=True, timeout=60, env={**os.environ, **env})
         assert not check or done.returncode == 0, f"auth {words}: {done.stdout}{done.stderr}\n{house.log_text()}"
         return done
@@ -119,7 +119,18 @@ def main(house, folder):
     status, answer = house.json_call(town.admin["stage"], "bastide", "Bastide_20261101.RevokeAccessRequest", {"requestId": request, "reason": "over"})
     assert status == 200, answer
     assert form(house, session, "sts", "GetCallerIdentity")[0] == 403, "revoked access goes on"
-    assert auth("request", admin, "--reason", "again", "--for", "1h").returncode == 0, "what was revoked can be asked for again"
+    again = auth("request", admin, "--reason", "again", "--for", "1h").stdout.split()[0]  # what was revoked can be asked for again
+    assert auth("approve", again, check=False).returncode == 1, "nobody approves a request of their own"
+    # Somebody else who may decide names no profile: the role that may is found.
+    town.person("boss", PASSWORD, developer, admin)
+    boss = {**env, "XDG_CONFIG_HOME": f"{folder}/boss"}
+    auth("login", "boss", "--password-stdin", input=PASSWORD + "\n", env=boss)
+    assert "APPROVED" in auth("approve", again, "--for", "10m", env=boss).stdout
+    assert "stage-admin" in auth("profiles", "list").stdout
+    events = auth("audit", "--operation", "ApproveAccessRequest", "--limit", "3", env=boss).stdout
+    assert ":user/boss" in events and "allowed" in events, events
+    assert auth("deny", again, env=boss, check=False).returncode == 1, "what is approved is not denied any more"
+    assert "REVOKED" in auth("revoke", again, env=boss).stdout
 
     # What was decided and why, from the account's own administrator; and the trail.
     house.json_call(town.admin["stage"], "kms", "TrentService.ListKeys", {})
