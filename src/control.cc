@@ -228,6 +228,19 @@ void Control::offer() {
 }
 
 void Control::route() {
+  networks_.tell(
+      [this](const internal::NetworkPolicy& policy) -> Result<void> {
+        json::Value body = internal::to_json(policy);
+        body["kind"] = "network.policy";
+        TRY(runner_.call({std::move(body), {}}, kMinute));
+        return {};
+      },
+      [this](const std::vector<internal::NetworkPath>& paths) -> Result<void> {
+        json::Array list;
+        for (const auto& path : paths) list.push_back(internal::to_json(path));
+        TRY(runner_.call({json::object({{"kind", "network.paths"}, {"paths", std::move(list)}}), {}}, kMinute));
+        return {};
+      });
   front_.dispatch().set_sealer([this](const std::string& account, const json::Value& denial) {
     return sts_.encode_authorization_message(account, denial);
   });

@@ -114,6 +114,13 @@ class Stacks {
       }
       if (it->step != Step::done) return {};
     }
+    for (const auto& [key, from] : s.stack.inputs) {
+      const size_t colon = from.rfind(':');
+      for (const auto& other : states_) {
+        const auto value = other.outputs.find(from.substr(colon + 1));
+        if (other.id == from.substr(0, colon) && value != other.outputs.end()) s.stack.parameters[key] = value->second;
+      }
+    }
     const auto there = TRY(describe(s));
     if (!there) return create(s);
     const std::string status = there->get("StackStatus");

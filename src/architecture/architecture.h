@@ -79,6 +79,7 @@ struct Stack {
   std::string name;                // "bastide-network"
   std::string template_body;       // JSON or YAML, readable, deterministic
   std::map<std::string, std::string> parameters;
+  std::map<std::string, std::string> inputs;  // parameters from outputs of other stacks: "account/name:Output"
   std::vector<std::string> after;  // "account/name" of stacks it waits for
   std::map<std::string, std::string> tags;
 };

@@ -65,6 +65,10 @@ json::Value stack_input(const Stack& s) {
   json::Value parameters = json::array(), tags = json::array();
   for (const auto& [key, value] : s.parameters)
     parameters.push(json::object({{"ParameterKey", key}, {"ParameterValue", value}}));
+  for (const auto& [key, from] : s.inputs) {  // not looked up: as it was
+    if (!s.parameters.contains(key))
+      parameters.push(json::object({{"ParameterKey", key}, {"UsePreviousValue", true}}));
+  }
   for (const auto& [key, value] : s.tags) tags.push(json::object({{"Key", key}, {"Value", value}}));
   return json::object({{"StackName", s.name},
                        {"TemplateBody", s.template_body},

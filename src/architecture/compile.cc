@@ -9,8 +9,6 @@
 namespace bastide::architecture {
 namespace {
 
-constexpr const char* kSharedCidr = "10.0.0.0/16";
-
 Result<std::string> output_of(const Outputs& outputs, const std::string& stack, const std::string& key) {
   auto it = outputs.find(stack);
   if (it != outputs.end()) {
@@ -32,15 +30,22 @@ Result<std::vector<Stack>> compile(const Architecture& a,
   std::vector<Stack> out;
   auto add = [&](const std::string& account, const std::string& name, const json::Value& body,
                  std::vector<std::string> after = {}) {
-    out.push_back({account, name, yaml::print(body), {}, std::move(after), {{kArchitectureTag, a.name}}});
+    out.push_back({account, name, yaml::print(body), {}, {}, std::move(after), {{kArchitectureTag, a.name}}});
   };
   for (const auto& name : names) add(name, "bastide-access", access_template(a, accounts, name));
   if (!a.policies.empty()) add("management", "bastide-policies", policies_template(a, accounts));
   add("security", "bastide-people", people_template(a, accounts));
-  add("shared-services", "bastide-network", network_template("shared-services", kSharedCidr, false));
+  add("shared-services", "bastide-network",
+      network_template("shared-services", kSharedCidr, false, peering_role(a, accounts)));
+  const std::string shared_network = "shared-services/bastide-network";
+  Stack ways{"shared-services", "bastide-peering", yaml::print(peering_routes_template(a)), {}, {}, {shared_network}};
   add("shared-services", "bastide-shared", shared_template(a, accounts));
   for (const auto& e : a.environments) {
     add(e.name, "bastide-network", network_template(e.name, e.cidr, true));
+    add(e.name, "bastide-peering", peering_template(accounts, e.name), {e.name + "/bastide-network", shared_network});
+    out.back().inputs = {{"PeerVpcId", shared_network + ":VpcId"}, {"PeerRoleArn", shared_network + ":PeerRoleArn"}};
+    ways.after.push_back(e.name + "/bastide-peering");
+    ways.inputs["Peering" + logical(e.name)] = e.name + "/bastide-peering:PeeringId";
     add(e.name, "bastide-platform", platform_template(a, accounts, e.name), {e.name + "/bastide-network"});
     int priority = 10;
     for (const auto& app : a.apps) {
@@ -51,6 +56,7 @@ Result<std::vector<Stack>> compile(const Architecture& a,
       priority += 10;
     }
   }
+  out.push_back(std::move(ways));
   TRY(add_own_stacks(a, out));
   return out;
 }

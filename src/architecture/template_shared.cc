@@ -12,7 +12,7 @@ json::Value quarter(int which) {
 
 }  // namespace
 
-json::Value network_template(const std::string& what, const std::string& cidr, bool balancer) {
+json::Value network_template(const std::string& what, const std::string& cidr, bool balancer, json::Value peering_role) {
   const int bits = 32 - std::stoi(cidr.substr(cidr.find('/') + 1)) - 2;
   json::Value r = json::object(
       {{"Vpc",
@@ -46,7 +46,12 @@ json::Value network_template(const std::string& what, const std::string& cidr, b
   }
   json::Value outputs = json::object({{"VpcId", output(ref("Vpc"), "vpc")},
                                       {"SubnetA", output(ref("SubnetA"), "subnet-a")},
-                                      {"SubnetB", output(ref("SubnetB"), "subnet-b")}});
+                                      {"SubnetB", output(ref("SubnetB"), "subnet-b")},
+                                      {"RouteTableId", output(ref("RouteTable"), "route-table")}});
+  if (!peering_role.is_null()) {
+    r["PeerRole"] = std::move(peering_role);
+    outputs["PeerRoleArn"] = output(att("PeerRole", "Arn"));
+  }
   if (balancer) {
     r["BalancerGroup"] = resource(
         "AWS::EC2::SecurityGroup",
@@ -63,13 +68,17 @@ json::Value network_template(const std::string& what, const std::string& cidr, b
     r["AppGroup"] = resource(
         "AWS::EC2::SecurityGroup",
         json::object(
-            {{"GroupDescription", "The apps: only the load balancer reaches them"},
+            {{"GroupDescription", "The apps: the load balancer reaches them, and who came in by the VPN or the bastion"},
              {"VpcId", ref("Vpc")},
              {"SecurityGroupIngress",
               json::array({json::object({{"IpProtocol", "tcp"},
                                          {"FromPort", 1},
                                          {"ToPort", 65535},
-                                         {"SourceSecurityGroupId", att("BalancerGroup", "GroupId")}})})}}));
+                                         {"SourceSecurityGroupId", att("BalancerGroup", "GroupId")}}),
+                           json::object({{"IpProtocol", "tcp"},
+                                         {"FromPort", 1},
+                                         {"ToPort", 65535},
+                                         {"CidrIp", kSharedCidr}})})}}));
     outputs["BalancerGroup"] = output(att("BalancerGroup", "GroupId"), "balancer-group");
     outputs["AppGroup"] = output(att("AppGroup", "GroupId"), "app-group");
   }

@@ -11,6 +11,7 @@ namespace bastide::architecture {
 
 using Accounts = std::map<std::string, std::string>;
 
+inline constexpr const char* kSharedCidr = "10.0.0.0/16";  // the network of those who run the house
 inline constexpr const char* kExports = "bastide";  // exports are bastide:WHAT
 
 json::Value ref(const char* name);
@@ -34,7 +35,10 @@ json::Value access_template(const Architecture& a, const Accounts& accounts, con
 json::Value people_template(const Architecture& a, const Accounts& accounts);
 json::Value policies_template(const Architecture& a, const Accounts& accounts);
 json::Value shared_template(const Architecture& a, const Accounts& accounts);
-json::Value network_template(const std::string& what, const std::string& cidr, bool balancer);
+json::Value network_template(const std::string& what, const std::string& cidr, bool balancer, json::Value peering_role = {});
+json::Value peering_role(const Architecture& a, const Accounts& accounts);  // of shared-services
+json::Value peering_template(const Accounts& accounts, const std::string& environment);
+json::Value peering_routes_template(const Architecture& a);
 json::Value platform_template(const Architecture& a, const Accounts& accounts,
                               const std::string& environment);
 json::Value static_template(const Architecture& a, const Accounts& accounts, const App& app,

@@ -7,6 +7,7 @@
 //   network.ensure NetworkSpec           -> {}                  idempotent
 //   network.remove {account, vpc}        -> {}
 //   network.list   {}                    -> {networks: [NetworkSpec]}
+//   network.policy, network.paths: internal/network.h
 //   edge.namespace {}                    -> {inode} + fd of the network namespace in which the edge reaches every
 //                                           task's address (setns); another inode after a reconnect: enter again.
 //                                           {loopback: true} without fds where tasks have an address of 127/8 each
@@ -48,7 +49,7 @@ namespace bastide::internal {
 struct NetworkSpec {
   std::string account;
   std::string vpc;        // vpc-...
-  std::string cidr;       // "10.10.0.0/16"; the second address is the bridge's, the third the edge's leg
+  std::string cidr;       // "10.10.0.0/16"; the second address is the bridge's, the third the resolver's, the fourth the edge's leg
 };
 
 struct ImageConfig {      // of the OCI image configuration, as the task runs it

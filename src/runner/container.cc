@@ -39,9 +39,11 @@ Result<void> Container::prepare(ContainerPlan& plan, const std::string& address)
     hosts += address + "\t" + plan.hostname + "\n";
   else
     hosts += "127.0.0.1\t" + plan.hostname + "\n";
-  const std::pair<const char*, std::string> files[] = {{"hosts", hosts},
-                                                       {"hostname", plan.hostname + "\n"},
-                                                       {"resolv.conf", "options timeout:1 attempts:1\n"}};
+  std::string resolv = plan.resolver.empty() ? "" : "nameserver " + plan.resolver + "\n";
+  if (!plan.domain.empty()) resolv += "search " + plan.domain + "\n";
+  resolv += plan.resolver.empty() ? "options timeout:1 attempts:1\n" : "options timeout:2 attempts:2\n";
+  const std::pair<const char*, std::string> files[] = {
+      {"hosts", hosts}, {"hostname", plan.hostname + "\n"}, {"resolv.conf", resolv}};
   for (const auto& [name, content] : files) {
     TRY(sys::write_file(mounts() + "/" + name, content, 0644));
     plan.binds.push_back({mounts() + "/" + name, std::string("/etc/") + name});

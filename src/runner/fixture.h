@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "internal/network.h"
 #include "runner/parts.h"
 #include "runner/spool_reader.h"
 
@@ -29,6 +30,8 @@ class RunnerTest : public ::testing::Test {
   std::string add_layer(const std::string& folder);
   std::string program_layer();
   internal::TaskSpec task(std::vector<std::string> command, const std::string& address = "10.10.0.10");
+  // A VPC in which everyone may speak to everyone, at the addresses .4 to .99.
+  static Result<void> open_network(Networks& networks, const internal::NetworkSpec& spec);
   internal::TaskState wait_stopped(const std::string& id, Millis within = 10'000);
   std::string output(const std::string& id);  // all lines so far
   std::string wait_output(const std::string& id, const std::string& text);

@@ -27,7 +27,19 @@ void RunnerTest::SetUp() {
   auto parts = Parts::open(home_, RUNNER_HELPERS, tier());
   if (!parts) GTEST_SKIP() << "this host cannot run the root tier: " << parts.error().message;
   machine_ = std::move(*parts);
-  ASSERT_TRUE(machine_->networks->ensure({kStage, kVpcA, "10.10.0.0/16"}));
+  ASSERT_TRUE(open_network(*machine_->networks, {kStage, kVpcA, "10.10.0.0/16"}));
+}
+
+Result<void> RunnerTest::open_network(Networks& networks, const internal::NetworkSpec& spec) {
+  TRY(networks.ensure(spec));
+  internal::NetworkPolicy policy{.account = spec.account, .vpc = spec.vpc};
+  const std::string start = spec.cidr.substr(0, spec.cidr.rfind('.') + 1);
+  for (int i = 4; i < 100; ++i) {
+    policy.endpoints.push_back({start + std::to_string(i),
+                                {{.egress = false, .protocol = "-1", .ranges = {"0.0.0.0/0"}},
+                                 {.egress = true, .protocol = "-1", .ranges = {"0.0.0.0/0"}}}});
+  }
+  return networks.apply(policy);
 }
 
 std::vector<std::string> left_behind(const std::string& home) {

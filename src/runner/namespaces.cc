@@ -65,6 +65,8 @@ Result<void> in_new_namespace(const std::function<Result<void>(int ns)>& f) {
   });
 }
 
+Result<void> allow_forwarding() { return set("ipv4/ip_forward", "1"); }
+
 Result<void> keep_namespace(int ns, const std::string& file) {
   const sys::Fd made(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   if (!made) return sys::system_error(file);

@@ -16,6 +16,7 @@ Result<void> in_namespace(int ns, const std::function<Result<void>()>& f);
 // loopback device is up, IPv6 and forwarding are off, every port may be bound by anyone inside.
 Result<void> in_new_namespace(const std::function<Result<void>(int ns)>& f);
 
+Result<void> allow_forwarding();         // in the calling thread's namespace
 Result<void> enter_namespace(int ns);  // the calling thread
 
 Result<void> keep_namespace(int ns, const std::string& file);

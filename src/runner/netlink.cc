@@ -177,6 +177,18 @@ Result<void> Netlink::add_default_route(uint32_t gateway) {
   return request(b.finish());
 }
 
+Result<void> Netlink::add_route(uint32_t destination, int prefix, uint32_t gateway, const std::string& device) {
+  const uint32_t index = TRY(index_of(device));
+  rtmsg route = static_route(RT_SCOPE_UNIVERSE);
+  route.rtm_dst_len = static_cast<uint8_t>(prefix);
+  route.rtm_flags = RTNH_F_ONLINK;
+  Builder b(RTM_NEWROUTE, kCreate, route);
+  b.number(RTA_DST, htonl(destination));
+  b.number(RTA_GATEWAY, htonl(gateway));
+  b.number(RTA_OIF, index);
+  return request(b.finish());
+}
+
 Result<void> Netlink::add_host_route(uint32_t address, const std::string& device) {
   const uint32_t index = TRY(index_of(device));
   rtmsg route = static_route(RT_SCOPE_LINK);

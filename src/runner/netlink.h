@@ -24,6 +24,8 @@ class Netlink {
   Result<void> set_up(const std::string& name);
   Result<void> add_address(const std::string& name, uint32_t address, int prefix);
   Result<void> add_default_route(uint32_t gateway);
+  // Through a gateway that is on this link although no address says so.
+  Result<void> add_route(uint32_t destination, int prefix, uint32_t gateway, const std::string& device);
   Result<void> add_host_route(uint32_t address, const std::string& device);  // one address, on this link
 
  private:

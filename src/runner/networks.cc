@@ -8,24 +8,27 @@
 #include "base/log.h"
 #include "runner/namespaces.h"
 #include "runner/netlink.h"
+#include "runner/packet_filter.h"
 #include "sys/file.h"
 
 namespace bastide::runner {
+
+std::string network_device(char kind, const std::string& of) {
+  return std::string(1, kind) + "-" + sha256_hex(of).substr(0, 12);
+}
+
 namespace {
 
 constexpr const char* kBridge = "br0";
+constexpr const char* kUp = "up0";               // towards core
+constexpr uint32_t kCoreAddress = 0x64400001;     // 100.64.0.1, on every link of core
+constexpr uint32_t kVpcAddress = 0x64400002;      // 100.64.0.2, every VPC's end
 constexpr uint32_t kLinkLocal = 0xa9feaa02;      // 169.254.170.2, where ECS's agent answers
 constexpr uint32_t kTaskLinkLocal = 0xa9feaa03;  // the task's end of that link
-constexpr const char* kLinkDevice = "ecs0";
 constexpr uint16_t kCredentialsPort = 80;
 constexpr uint16_t kApiPort = 4566;
 constexpr int kBacklog = 128;
 constexpr size_t kMaxNetworks = 1024;
-
-// Device names have 15 characters.
-std::string device(char kind, const std::string& of) {
-  return std::string(1, kind) + "-" + sha256_hex(of).substr(0, 12);
-}
 
 Result<sys::Fd> listen_on(uint32_t address, uint16_t port, const std::string& device) {
   sys::Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -49,8 +52,8 @@ Result<sys::Fd> listen_on(uint32_t address, uint16_t port, const std::string& de
 
 // On a thread in the namespace `link`.
 Result<void> open_sockets(TaskNetwork& network, const std::string& task) {
-  auto credentials = TRY(listen_on(kLinkLocal, kCredentialsPort, device('l', task)));
-  auto api = TRY(listen_on(kLinkLocal, kApiPort, device('l', task)));
+  auto credentials = TRY(listen_on(kLinkLocal, kCredentialsPort, network_device('l', task)));
+  auto api = TRY(listen_on(kLinkLocal, kApiPort, network_device('l', task)));
   network.credentials = std::move(credentials);
   network.api = std::move(api);
   return {};
@@ -60,6 +63,7 @@ Result<void> open_sockets(TaskNetwork& network, const std::string& task) {
 
 Result<std::unique_ptr<Networks>> Networks::open(const Stage& stage) {
   std::unique_ptr<Networks> networks(new Networks(stage));
+  networks->resolver_ = TRY(Resolver::start());
   auto text = sys::read_file(stage.disk() + "/networks.json", 4 << 20);
   if (!text) {
     if (text.error().code == "NotFound") return networks;
@@ -71,8 +75,11 @@ Result<std::unique_ptr<Networks>> Networks::open(const Stage& stage) {
     TRY(check(spec));
     const std::string key = networks->key(spec.account, spec.vpc);
     networks->known_[key] = spec;
-    if (has_namespaces(stage.tier()) && !open_namespace(networks->vpc_file(key))) TRY(networks->make(spec));
+    if (!has_namespaces(stage.tier())) continue;
+    if (!open_namespace(networks->vpc_file(key))) TRY(networks->make(spec));
+    TRY(networks->serve_names(key, TRY(parse_cidr(spec.cidr))));
   }
+  TRY(networks->open_policies());
   return networks;
 }
 
@@ -91,6 +98,13 @@ Result<sys::Fd> Networks::shared_locked(const std::string& name) {
       auto netlink = TRY(Netlink::open());
       TRY(netlink.add_address("lo", kLinkLocal, 32));
     }
+    if (name == "core") {
+      TRY(allow_forwarding());
+      auto netlink = TRY(Netlink::open());
+      TRY(netlink.add_address("lo", kCoreAddress, 32));
+      TRY(load_filter(core_filter({}, {})));
+    }
+    if (name == "edge") TRY(load_filter(outgoing_filter()));
     return keep_namespace(ns, file);
   }));
   return open_namespace(file);
@@ -104,19 +118,35 @@ Result<sys::Fd> Networks::edge_namespace() {
 Result<void> Networks::make(const internal::NetworkSpec& spec) {
   const auto cidr = TRY(parse_cidr(spec.cidr));
   const auto edge = TRY(shared_locked("edge"));
+  const auto core = TRY(shared_locked("core"));
   const std::string name = key(spec.account, spec.vpc);
-  const std::string leg = device('v', name);
+  const std::string leg = network_device('v', name), way = network_device('c', name);
   TRY(in_new_namespace([&](int ns) -> Result<void> {
     auto netlink = TRY(Netlink::open());
     TRY(netlink.add_bridge(kBridge));
     TRY(netlink.add_address(kBridge, cidr.bridge(), cidr.prefix));
+    TRY(netlink.add_address(kBridge, cidr.resolver(), 32));
     TRY(netlink.set_up(kBridge));
+    TRY(load_filter(vpc_filter(cidr, kBridge, kUp)));
+    TRY(allow_forwarding());
+    // Devices of a VPC that went without a farewell.
     TRY(enter_namespace(edge.get()));
     {
       auto there = TRY(Netlink::open());
-      TRY(there.remove(leg));  // of a VPC that went without a farewell
+      TRY(there.remove(leg));
+    }
+    TRY(enter_namespace(core.get()));
+    {
+      auto there = TRY(Netlink::open());
+      TRY(there.remove(way));
+      TRY(there.add_pair(way, kUp, ns));
+      TRY(there.set_up(way));
+      TRY(there.add_route(cidr.network, cidr.prefix, kVpcAddress, way));
     }
     TRY(enter_namespace(ns));
+    TRY(netlink.add_address("lo", kVpcAddress, 32));
+    TRY(netlink.set_up(kUp));
+    TRY(netlink.add_route(0, 0, kCoreAddress, kUp));
     TRY(netlink.add_pair("edge", leg, edge.get(), kBridge));
     TRY(netlink.set_up("edge"));
     TRY(enter_namespace(edge.get()));
@@ -149,6 +179,7 @@ Result<void> Networks::ensure(const internal::NetworkSpec& spec) {
     TRY(check_plain(spec));
   else if (!open_namespace(vpc_file(name)))
     TRY(make(spec));
+  if (has_namespaces(stage_.tier()) && !resolver_->serves(name)) TRY(serve_names(name, wanted));
   if (known_.contains(name)) return {};
   known_[name] = spec;
   return save();
@@ -165,13 +196,21 @@ Result<void> Networks::remove(const std::string& account, const std::string& vpc
   const auto edge = TRY(shared_locked("edge"));
   TRY(in_namespace(edge.get(), [&]() -> Result<void> {
     auto netlink = TRY(Netlink::open());
-    return netlink.remove(device('v', name));
+    return netlink.remove(network_device('v', name));
   }));
+  const auto core = TRY(shared_locked("core"));
+  TRY(in_namespace(core.get(), [&]() -> Result<void> {
+    auto netlink = TRY(Netlink::open());
+    return netlink.remove(network_device('c', name));
+  }));
+  resolver_->drop(name);
   TRY(drop_namespace(vpc_file(name)));
   known_.erase(name);
   TRY(save());
+  TRY(forget_policy(name));
   if (!known_.empty()) return {};
   TRY(drop_namespace(folder_ + "/link"));
+  TRY(drop_namespace(folder_ + "/core"));
   return drop_namespace(folder_ + "/edge");
 }
 
@@ -192,43 +231,63 @@ Result<Cidr> Networks::cidr(const std::string& account, const std::string& vpc) 
 
 Result<TaskNetwork> Networks::add_task(const internal::TaskSpec& spec) {
   if (!has_namespaces(stage_.tier())) return add_plain_task(spec);
-  const auto range = TRY(cidr(spec.account, spec.vpc));
-  const uint32_t address = TRY(parse_address(spec.address));
+  return join(spec.id, spec.account, spec.vpc, spec.address, true);
+}
+
+Result<TaskNetwork> Networks::join(const std::string& id, const std::string& account, const std::string& vpc_id,
+                                   const std::string& address_wanted, bool with_link) {
+  const auto range = TRY(cidr(account, vpc_id));
+  const uint32_t address = TRY(parse_address(address_wanted));
   if (!range.contains(address) || address <= range.edge() || address == range.last()) {
-    return error("Invalid", spec.address + " is not an address for tasks of " + spec.vpc);
+    return error("Invalid", address_wanted + " is not an address for tasks of " + vpc_id);
   }
-  TRY(remove_task(spec.account, spec.vpc, spec.id));
-  const auto vpc = TRY(open_namespace(vpc_file(key(spec.account, spec.vpc))));
-  const auto link = TRY(link_namespace());
+  TRY(remove_task(account, vpc_id, id));
+  const auto vpc = TRY(open_namespace(vpc_file(key(account, vpc_id))));
+  sys::Fd link;
+  if (with_link) link = TRY(link_namespace());
+  const std::string task_end = network_device('t', id), link_end = network_device('l', id);
   TaskNetwork network;
   TRY(in_new_namespace([&](int ns) -> Result<void> {
     TRY(enter_namespace(vpc.get()));
     {
       auto netlink = TRY(Netlink::open());
-      TRY(netlink.add_pair(device('t', spec.id), "eth0", ns, kBridge, address));
-      TRY(netlink.set_up(device('t', spec.id)));
+      TRY(netlink.add_pair(task_end, "eth0", ns, kBridge, address));
+      TRY(netlink.set_up(task_end));
     }
-    TRY(enter_namespace(link.get()));
-    {
+    if (link) {
+      TRY(enter_namespace(link.get()));
       auto netlink = TRY(Netlink::open());
-      TRY(netlink.add_pair(device('l', spec.id), kLinkDevice, ns));
-      TRY(netlink.set_up(device('l', spec.id)));
-      TRY(netlink.add_host_route(kTaskLinkLocal, device('l', spec.id)));
-      TRY(open_sockets(network, spec.id));
+      TRY(netlink.add_pair(link_end, kLinkDevice, ns));
+      TRY(netlink.set_up(link_end));
+      TRY(netlink.add_host_route(kTaskLinkLocal, link_end));
+      TRY(open_sockets(network, id));
     }
     TRY(enter_namespace(ns));
     auto netlink = TRY(Netlink::open());
     TRY(netlink.add_address("eth0", address, range.prefix));
     TRY(netlink.set_up("eth0"));
     TRY(netlink.add_default_route(range.bridge()));
-    TRY(netlink.add_address(kLinkDevice, kTaskLinkLocal, 32));
-    TRY(netlink.set_up(kLinkDevice));
-    TRY(netlink.add_host_route(kLinkLocal, kLinkDevice));
-    return keep_namespace(ns, task_file(spec.id));
+    if (link) {
+      TRY(netlink.add_address(kLinkDevice, kTaskLinkLocal, 32));
+      TRY(netlink.set_up(kLinkDevice));
+      TRY(netlink.add_host_route(kLinkLocal, kLinkDevice));
+    }
+    return keep_namespace(ns, task_file(id));
   }));
-  auto ns = TRY(open_namespace(task_file(spec.id)));
+  TRY(guard(id, account, vpc_id, address_wanted, with_link));
+  auto ns = TRY(open_namespace(task_file(id)));
   network.ns = std::move(ns);
   return network;
+}
+
+Result<sys::Fd> Networks::attach(const std::string& id, const std::string& account, const std::string& vpc,
+                                 const std::string& address) {
+  auto network = TRY(join(id, account, vpc, address, false));
+  return std::move(network.ns);
+}
+
+Result<void> Networks::detach(const std::string& id, const std::string& account, const std::string& vpc) {
+  return remove_task(account, vpc, id);
 }
 
 Result<sys::Fd> Networks::link_namespace() {
@@ -249,19 +308,23 @@ Result<TaskNetwork> Networks::listen_again(const std::string& task) {
 Result<void> Networks::remove_task(const std::string& account, const std::string& vpc,
                                    const std::string& task) {
   if (!has_namespaces(stage_.tier())) return {};
+  {
+    const std::lock_guard lock(filter_mutex_);
+    guarded_.erase(task);
+  }
   auto ns = open_namespace(vpc_file(key(account, vpc)));
   if (ns) {
     // The namespace itself goes some time later; the device must go now, so that the address is free.
     TRY(in_namespace(ns->get(), [&]() -> Result<void> {
       auto netlink = TRY(Netlink::open());
-      return netlink.remove(device('t', task));
+      return netlink.remove(network_device('t', task));
     }));
   }
   auto link = open_namespace(folder_ + "/link");
   if (link) {
     TRY(in_namespace(link->get(), [&]() -> Result<void> {
       auto netlink = TRY(Netlink::open());
-      return netlink.remove(device('l', task));
+      return netlink.remove(network_device('l', task));
     }));
   }
   return drop_namespace(task_file(task));

@@ -1,15 +1,20 @@
 // VPCs: a network namespace each with a bridge, without any way out. Tasks hang on it by a pair of devices;
-// the edge reaches them from its own namespace, which has a leg in every VPC and forwards nothing.
+// the edge reaches them from its own namespace, which has a leg in every VPC and forwards nothing. VPCs meet in the
+// namespace `core` alone, by the paths that control names. Who may speak to whom inside is each endpoint's own filter
+// (packet_filter.h), of which the containers cannot see or change anything.
 // Thread-safe; blocking.
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "internal/network.h"
 #include "internal/runner.h"
+#include "runner/resolver.h"
 #include "runner/stage.h"
 #include "runner/validate.h"
 #include "sys/fd.h"
@@ -23,6 +28,11 @@ struct TaskNetwork {
   sys::Fd ns, credentials, api;  // no ns where the tier has none
 };
 
+inline constexpr const char* kLinkDevice = "ecs0";  // of a task, towards 169.254.170.2
+// A device's name, of at most 15 characters: "t-..." of a task, "l-..." of its link, "v-..." of the edge's leg,
+// "c-..." of a VPC's leg in core.
+std::string network_device(char kind, const std::string& of);
+
 class Networks {
  public:
   // Makes again what <home>/runner/networks.json lists and the kernel no longer has.
@@ -34,6 +44,21 @@ class Networks {
   Result<Cidr> cidr(const std::string& account, const std::string& vpc) const;
 
   Result<sys::Fd> edge_namespace();  // made where it is missing
+
+  // networks_policy.cc. In the kernel and on disk when they return.
+  Result<void> apply(const internal::NetworkPolicy& policy);
+  Result<void> set_paths(const std::vector<internal::NetworkPath>& paths);
+  std::string domain(const std::string& account, const std::string& vpc) const;
+  // From now on the namespace of `id` follows the policy of its VPC. Waits a moment for a policy that names the
+  // address; without one nothing passes. `link`: it reaches 169.254.170.2.
+  Result<void> guard(const std::string& id, const std::string& account, const std::string& vpc,
+                     const std::string& address, bool link);
+
+  // A namespace on the VPC's bridge that is nobody's task: a database, the bastion, the VPN.
+  Result<sys::Fd> attach(const std::string& id, const std::string& account, const std::string& vpc,
+                         const std::string& address);
+  Result<void> detach(const std::string& id, const std::string& account, const std::string& vpc);
+  bool attached(const std::string& account, const std::string& vpc) const;  // anything that is guarded
 
   Result<TaskNetwork> add_task(const internal::TaskSpec& spec);
   Result<TaskNetwork> listen_again(const std::string& task);  // its sockets anew
@@ -51,13 +76,32 @@ class Networks {
   Result<void> check_plain(const internal::NetworkSpec& spec) const;
   Result<void> make(const internal::NetworkSpec& spec);
   Result<sys::Fd> link_namespace();
-  Result<sys::Fd> shared_locked(const std::string& name);  // "edge" or "link"
+  Result<TaskNetwork> join(const std::string& id, const std::string& account, const std::string& vpc,
+                           const std::string& address, bool link);
+  Result<sys::Fd> shared_locked(const std::string& name);  // "edge", "link" or "core"
   Result<void> save() const;
+  Result<void> serve_names(const std::string& name, const Cidr& range);
+  Result<void> open_policies();
+  Result<void> forget_policy(const std::string& name);
+  Result<void> load_core();  // with filter_mutex_
+  Result<void> filter(const std::string& id);  // with filter_mutex_
 
   const Stage& stage_;
   std::string folder_;
   mutable std::mutex mutex_;
   std::map<std::string, internal::NetworkSpec> known_;
+
+  struct Guarded {
+    std::string network;  // key()
+    uint32_t address = 0, resolver = 0;
+    bool link = false;
+  };
+  std::unique_ptr<Resolver> resolver_;
+  mutable std::mutex filter_mutex_;  // never with mutex_ taken after it
+  std::condition_variable policy_changed_;
+  std::map<std::string, internal::NetworkPolicy> policies_;
+  std::vector<internal::NetworkPath> paths_;
+  std::map<std::string, Guarded> guarded_;
 };
 
 }  // namespace bastide::runner

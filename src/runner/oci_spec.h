@@ -35,6 +35,7 @@ struct ContainerPlan {
   uint32_t first_uid = 0;         // of the account: container's 0
   uint32_t ids = 65'536;          // 1: `first_uid` is the container's user, whoever that is
   std::string network_namespace;  // file
+  std::string resolver, domain;   // of resolv.conf; both may be empty
   std::string sys;                // a sysfs of that namespace, mounted
   std::vector<Bind> binds;
   std::string cgroup;  // empty: limits of each process stand in for the group's

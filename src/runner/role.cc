@@ -42,6 +42,8 @@ const std::map<std::string, Role::Handler, std::less<>>& Role::handlers() {
       {"network.ensure", &Role::network_ensure},
       {"network.remove", &Role::network_remove},
       {"network.list", &Role::network_list},
+      {"network.policy", &Role::network_policy},
+      {"network.paths", &Role::network_paths},
       {"edge.namespace", &Role::edge_namespace},
       {"task.start", &Role::task_start},
       {"task.stop", &Role::task_stop},
@@ -129,7 +131,8 @@ Result<net::Message> Role::network_ensure(Link&, net::Message& m) {
 
 Result<net::Message> Role::network_remove(Link&, net::Message& m) {
   const auto spec = TRY(internal::network_spec(m.body));
-  if (parts_->tasks->uses_network(spec.account, spec.vpc))
+  if (parts_->tasks->uses_network(spec.account, spec.vpc) ||
+      parts_->networks->attached(spec.account, spec.vpc))
     return error("Invalid", "tasks are in " + spec.vpc);
   TRY(net::offload_result([&] { return parts_->networks->remove(spec.account, spec.vpc); }));
   return answer();
@@ -139,6 +142,19 @@ Result<net::Message> Role::network_list(Link&, net::Message&) {
   json::Array list;
   for (const auto& spec : parts_->networks->list()) list.push_back(to_json(spec));
   return answer(json::object({{"networks", list}}));
+}
+
+Result<net::Message> Role::network_policy(Link&, net::Message& m) {
+  const auto policy = TRY(internal::network_policy(m.body));
+  TRY(net::offload_result([&] { return parts_->networks->apply(policy); }));
+  return answer();
+}
+
+Result<net::Message> Role::network_paths(Link&, net::Message& m) {
+  std::vector<internal::NetworkPath> paths;
+  for (const auto& one : m.body.get_array("paths")) paths.push_back(TRY(internal::network_path(one)));
+  TRY(net::offload_result([&] { return parts_->networks->set_paths(paths); }));
+  return answer();
 }
 
 Result<net::Message> Role::edge_namespace(Link&, net::Message&) {

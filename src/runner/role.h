@@ -54,6 +54,8 @@ class Role {
   Result<net::Message> network_ensure(Link&, net::Message&);
   Result<net::Message> network_remove(Link&, net::Message&);
   Result<net::Message> network_list(Link&, net::Message&);
+  Result<net::Message> network_policy(Link&, net::Message&);
+  Result<net::Message> network_paths(Link&, net::Message&);
   Result<net::Message> edge_namespace(Link&, net::Message&);
   Result<net::Message> task_start(Link&, net::Message&);
   Result<net::Message> task_stop(Link&, net::Message&);

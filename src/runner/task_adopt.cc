@@ -80,6 +80,7 @@ Result<void> Tasks::adopt_one(const std::string& id) {
     TRY(name_doors(*task));
     return save(*task);
   }
+  TRY(networks_.guard(task->spec.id, task->spec.account, task->spec.vpc, task->spec.address, true));
   return take_sockets(*task);
 }
 

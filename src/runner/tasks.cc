@@ -116,6 +116,8 @@ Result<void> Tasks::run(Task& task) {
   plan.ids = stage_.ids().count;
   plan.network_namespace = networks_.task_file(spec.id);
   if (stage_.cgroups().version() != 0) plan.cgroup = cgroup(task);
+  plan.resolver = address_text(TRY(networks_.cidr(spec.account, spec.vpc)).resolver());
+  plan.domain = networks_.domain(spec.account, spec.vpc);
   plan.cpu_units = spec.cpu_units;
   plan.memory_mib = spec.memory_mib;
   plan.processes = spec.processes;

@@ -143,7 +143,7 @@ TEST_F(TasksTest, GivesTheTwoSocketsInsideTheTask) {
 }
 
 TEST_F(TasksTest, KeepsVpcsApartFromEachOtherAndFromTheHost) {
-  ASSERT_TRUE(machine_->networks->ensure({kProd, kVpcB, "10.20.0.0/16"}));
+  ASSERT_TRUE(open_network(*machine_->networks, {kProd, kVpcB, "10.20.0.0/16"}));
   const auto overlapping = machine_->networks->ensure({kProd, "vpc-0c0c0c0c", "10.10.128.0/17"});
   ASSERT_FALSE(overlapping);
 
@@ -182,7 +182,7 @@ TEST_F(TasksTest, KeepsVpcsApartFromEachOtherAndFromTheHost) {
 
 // The edge stands in its own namespace and reaches every VPC's tasks from there.
 TEST_F(TasksTest, TheEdgesNamespaceReachesTasksOfEveryVpc) {
-  ASSERT_TRUE(machine_->networks->ensure({kProd, kVpcB, "10.20.0.0/16"}));
+  ASSERT_TRUE(open_network(*machine_->networks, {kProd, kVpcB, "10.20.0.0/16"}));
   auto stage = task({"serve", "80", "stage"});
   auto prod = task({"serve", "80", "prod"}, "10.20.0.10");
   prod.account = kProd;

@@ -23,7 +23,8 @@ struct Cidr {
   bool contains(uint32_t address) const { return (address & mask()) == network; }
   bool overlaps(const Cidr& other) const { return contains(other.network) || other.contains(network); }
   uint32_t bridge() const { return network + 1; }
-  uint32_t edge() const { return network + 2; }
+  uint32_t resolver() const { return network + 2; }  // as Amazon's
+  uint32_t edge() const { return network + 3; }
 };
 
 Result<uint32_t> parse_address(std::string_view text);

@@ -41,7 +41,7 @@ TEST(Validate, CidrBlocksAreThoseOfVpcs) {
   const auto cidr = parse_cidr("10.20.0.0/16");
   ASSERT_TRUE(cidr);
   EXPECT_EQ(address_text(cidr->bridge()), "10.20.0.1");
-  EXPECT_EQ(address_text(cidr->edge()), "10.20.0.2");
+  EXPECT_EQ(address_text(cidr->edge()), "10.20.0.3");
   EXPECT_TRUE(cidr->overlaps(*parse_cidr("10.20.128.0/20")));
   EXPECT_FALSE(cidr->overlaps(*parse_cidr("10.21.0.0/16")));
   for (const char* bad : {"10.20.0.0", "10.20.0.1/16", "10.0.0.0/8", "10.20.0.0/29", "127.0.0.0/16",

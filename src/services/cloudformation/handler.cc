@@ -39,6 +39,7 @@ const Handlers& all_handlers() {
     add_elbv2(h);
     add_ec2(h);
     add_ec2_groups(h);
+    add_ec2_peering(h);
     add_ssm(h);
     add_secretsmanager(h);
     add_s3(h);

@@ -81,6 +81,7 @@ void add_cloudfront(Handlers&);
 void add_s3(Handlers&);
 void add_ec2(Handlers&);
 void add_ec2_groups(Handlers&);
+void add_ec2_peering(Handlers&);
 void add_ssm(Handlers&);
 void add_secretsmanager(Handlers&);
 void add_organizations(Handlers&);

@@ -197,6 +197,7 @@ Result<std::string> find_route(const Context& c, const Value& p) {
   for (const auto& route : table->get_array("Routes")) {
     const bool same = route.get("DestinationCidrBlock") == p.get("DestinationCidrBlock");
     if (same && route.get("GatewayId") == p.get("GatewayId") &&
+        route.get("VpcPeeringConnectionId") == p.get("VpcPeeringConnectionId") &&
         route.get("NatGatewayId") == p.get("NatGatewayId"))
       return route_id(p);
   }

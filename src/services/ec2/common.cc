@@ -6,11 +6,13 @@
 #include "aws/arn.h"
 #include "base/bytes.h"
 #include "base/crypto.h"
+#include "services/ec2/ec2.h"
 
 namespace bastide::services::ec2 {
 
 const std::vector<const KindOf*>& kinds() {
-  static const std::vector<const KindOf*> all{&kVpc, &kSubnet, &kRouteTable, &kGateway, &kGroup, &kInterface};
+  static const std::vector<const KindOf*> all{&kVpc,   &kSubnet,    &kRouteTable, &kGateway,
+                                               &kGroup, &kInterface, &kPeering};
   return all;
 }
 
@@ -39,15 +41,26 @@ Result<json::Value> load(store::Reader& reader, const aws::Call& call, const Kin
   return std::move(found->body);
 }
 
+namespace {
+
+// What decides who may speak to whom.
+Result<void> tell_network(store::Writer& writer, const aws::Call& call, const KindOf& kind, const std::string& id) {
+  if (&kind != &kGroup && &kind != &kRouteTable && &kind != &kSubnet && &kind != &kInterface) return {};
+  return writer.emit(kEc2NetworkTopic, call.account + "/" + call.region + "/" + id);
+}
+
+}  // namespace
+
 Result<void> save(store::Writer& writer, const aws::Call& call, const KindOf& kind, const json::Value& body) {
   std::vector<store::Index> indexes;
   if (&kind != &kVpc && body.has("VpcId")) indexes.push_back({"vpc", body.get("VpcId")});
+  TRY(tell_network(writer, call, kind, body.get(kind.id_member)));
   return writer.put(key_of(call, kind, body.get(kind.id_member)), body, indexes);
 }
 
 Result<void> remove(store::Writer& writer, const aws::Call& call, const KindOf& kind, const std::string& id) {
   TRY(writer.remove(key_of(call, kind, id)));
-  return {};
+  return tell_network(writer, call, kind, id);
 }
 
 Result<std::vector<json::Value>> all(store::Reader& reader, const aws::Call& call, const KindOf& kind,

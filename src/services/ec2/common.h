@@ -55,6 +55,13 @@ inline constexpr KindOf kInterface{"eni",
                                    "InvalidNetworkInterfaceID.NotFound",
                                    "InvalidNetworkInterfaceId.Malformed",
                                    "networkInterface"};
+inline constexpr KindOf kPeering{"pcx",
+                                 "ec2.vpc_peering_connection",
+                                 "vpc-peering-connection",
+                                 "VpcPeeringConnectionId",
+                                 "InvalidVpcPeeringConnectionID.NotFound",
+                                 "InvalidVpcPeeringConnectionId.Malformed",
+                                 "vpcPeeringConnection"};
 const std::vector<const KindOf*>& kinds();
 
 std::string new_id(std::string_view prefix);  // prefix-, 17 hexadecimal digits
@@ -63,6 +70,8 @@ Error not_found(const KindOf& kind, const std::string& id);
 
 Result<json::Value> load(store::Reader& reader, const aws::Call& call, const KindOf& kind,
                          const std::string& id);
+// One that this account asked for or was asked for.
+Result<store::Resource> load_peering(store::Reader& reader, const aws::Call& call, const std::string& id);
 Result<void> save(store::Writer& writer, const aws::Call& call, const KindOf& kind, const json::Value& body);
 Result<void> remove(store::Writer& writer, const aws::Call& call, const KindOf& kind, const std::string& id);
 // All of a kind, of this account and region; those of a VPC where `vpc` is not empty.

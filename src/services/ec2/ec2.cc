@@ -70,6 +70,17 @@ void Ec2::offer(aws::Registry& registry) {
   NAMED(ReplaceRoute, replace_route, {{"RouteTableId", "route-table"}});
   NAMED(DeleteRoute, delete_route, {{"RouteTableId", "route-table"}});
 
+  NAMED(CreateVpcPeeringConnection, create_vpc_peering_connection, {{"VpcId", "vpc"}});
+  NAMED(AcceptVpcPeeringConnection, accept_vpc_peering_connection,
+        {{"VpcPeeringConnectionId", "vpc-peering-connection"}});
+  NAMED(RejectVpcPeeringConnection, reject_vpc_peering_connection,
+        {{"VpcPeeringConnectionId", "vpc-peering-connection"}});
+  NAMED(DeleteVpcPeeringConnection, delete_vpc_peering_connection,
+        {{"VpcPeeringConnectionId", "vpc-peering-connection"}});
+  DESCRIBE(DescribeVpcPeeringConnections, describe_vpc_peering_connections);
+  NAMED(CreateNetworkInterface, create_network_interface, {{"SubnetId", "subnet"}});
+  NAMED(DeleteNetworkInterface, delete_network_interface, {{"NetworkInterfaceId", "network-interface"}});
+
   OFFER(CreateInternetGateway, create_internet_gateway,
         made<op::CreateInternetGateway>("ec2:CreateInternetGateway", "internet-gateway"));
   NAMED(DeleteInternetGateway, delete_internet_gateway, {{"InternetGatewayId", "internet-gateway"}});

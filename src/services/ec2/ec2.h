@@ -2,7 +2,7 @@
 // tags. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Welcome.html
 //
 // Resources are kept as bodies in the model's shapes (kinds ec2.vpc, ec2.subnet, ec2.route_table,
-// ec2.internet_gateway, ec2.security_group, ec2.network_interface). A change of a VPC wakes the topic
+// ec2.internet_gateway, ec2.security_group, ec2.vpc_peering_connection, ec2.network_interface). A change of a VPC wakes the topic
 // "ec2.network" with "account/region/id". On the loop's thread, in fibers.
 #pragma once
 
@@ -57,6 +57,15 @@ class Ec2 {
   Result<Json> detach_internet_gateway(aws::Call&, const Json&);
   Result<Json> describe_internet_gateways(aws::Call&, const Json&);
 
+  Result<Json> create_vpc_peering_connection(aws::Call&, const Json&);
+  Result<Json> accept_vpc_peering_connection(aws::Call&, const Json&);
+  Result<Json> reject_vpc_peering_connection(aws::Call&, const Json&);
+  Result<Json> delete_vpc_peering_connection(aws::Call&, const Json&);
+  Result<Json> describe_vpc_peering_connections(aws::Call&, const Json&);
+
+  Result<Json> create_network_interface(aws::Call&, const Json&);
+  Result<Json> delete_network_interface(aws::Call&, const Json&);
+
   Result<Json> create_security_group(aws::Call&, const Json&);
   Result<Json> delete_security_group(aws::Call&, const Json&);
   Result<Json> describe_security_groups(aws::Call&, const Json&);
@@ -78,6 +87,7 @@ class Ec2 {
 
   Result<Json> authorize(aws::Call&, const Json&, bool egress);
   Result<Json> revoke(aws::Call&, const Json&, bool egress);
+  Result<Json> settle_peering(aws::Call&, const std::string& id, bool accept);
   Result<Json> put_route(aws::Call&, const Json&, bool replace);
 
   template <class Op, Operation F>

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "net/loop.h"
 #include "services/ec2/ec2.h"
+#include "services/ec2/network_policy.h"
 
 namespace bastide::services {
 
@@ -12,20 +13,50 @@ struct NetworkReconciler::State {
   Remove remove;
   List list;
   std::set<std::pair<std::string, std::string>> made;  // account, vpc: by this process
-  bool running = false, again = false, stopped = false;
+  bool running = false, again = false, stopped = false, all = true;
+  Apply apply;
+  Paths paths;
+  std::map<std::pair<std::string, std::string>, internal::NetworkPolicy> told;
+  std::vector<internal::NetworkPath> told_paths;
 
   Result<void> round() {
     std::optional<Error> first;
     auto keep = [&](Result<void> r) {
       if (!r && !first) first = std::move(r).error();
     };
-    auto vpcs = TRY(db.list("*", "*", "ec2.vpc"));
+    const bool everything = std::exchange(all, false);
+    NetworkPlan plan;
+    TRY(db.read([&](store::Reader& reader) -> Result<void> {
+      plan = TRY(plan_networks(reader));
+      return {};
+    }));
     std::set<std::pair<std::string, std::string>> wanted;
-    for (const auto& vpc : vpcs) {
-      wanted.emplace(vpc.key.account, vpc.key.id);
-      auto ensured = ensure({vpc.key.account, vpc.key.id, vpc.body.get("CidrBlock")});
-      if (ensured) made.emplace(vpc.key.account, vpc.key.id);
-      keep(std::move(ensured));
+    for (size_t i = 0; i < plan.networks.size(); ++i) {
+      const auto& network = plan.networks[i];
+      const std::pair id(network.account, network.vpc);
+      wanted.insert(id);
+      if (everything || !made.contains(id)) {
+        auto ensured = ensure(network);
+        if (ensured) made.insert(id);
+        keep(std::move(ensured));
+      }
+      if (!apply || !made.contains(id)) continue;
+      const auto before = told.find(id);
+      if (!everything && before != told.end() && before->second == plan.policies[i]) continue;
+      auto applied = apply(plan.policies[i]);
+      if (applied)
+        told[id] = plan.policies[i];
+      else
+        told.erase(id);
+      keep(std::move(applied));
+    }
+    if (paths && (everything || plan.paths != told_paths)) {
+      auto set = paths(plan.paths);
+      if (set)
+        told_paths = plan.paths;
+      else
+        all = true;
+      keep(std::move(set));
     }
     if (list && remove) {
       auto there = list();
@@ -41,9 +72,13 @@ struct NetworkReconciler::State {
     for (const auto& network : before) {
       if (wanted.count(network) || !remove) continue;
       auto removed = remove(network.first, network.second);
-      if (removed) made.erase(network);
+      if (removed) {
+        made.erase(network);
+        told.erase(network);
+      }
       keep(std::move(removed));
     }
+    if (first) all = true;
     if (first) return *first;
     return {};
   }
@@ -54,11 +89,17 @@ NetworkReconciler::NetworkReconciler(store::Database& database, Ensure ensure, R
 
 NetworkReconciler::~NetworkReconciler() { state_->stopped = true; }
 
+void NetworkReconciler::tell(Apply apply, Paths paths) {
+  state_->apply = std::move(apply);
+  state_->paths = std::move(paths);
+}
+
 Result<void> NetworkReconciler::reconcile() { return state_->round(); }
 
 void NetworkReconciler::start() {
-  auto wake = [state = state_](const std::string&) {
+  auto wake = [state = state_](const std::string& key) {
     if (state->stopped) return;
+    if (key.empty()) state->all = true;
     state->again = true;
     if (state->running) return;
     state->running = true;

@@ -23,6 +23,35 @@ Result<json::Value> table_of_association(store::Reader& reader, const aws::Call&
   return fault("InvalidAssociationID.NotFound", "The association ID '" + id + "' does not exist");
 }
 
+Result<void> check_gateway(store::Reader& reader, const aws::Call& call, const std::string& table_id,
+                           const json::Value& table, const std::string& gateway) {
+  auto target = load(reader, call, kGateway, gateway);
+  if (!target) {
+    const bool code = target.error().code == kGateway.not_found || target.error().code == kGateway.malformed;
+    if (!code) return std::move(target).error();
+    return fault("InvalidGatewayID.NotFound", "The gateway ID '" + gateway + "' does not exist");
+  }
+  for (const auto& a : target->get_array("Attachments")) {
+    if (a.get("VpcId") == table.get("VpcId")) return {};
+  }
+  return fault("InvalidParameterValue", "route table " + table_id + " and network gateway " + gateway +
+                                            " belong to different networks");
+}
+
+Result<void> check_peering(store::Reader& reader, const aws::Call& call, const std::string& table_id,
+                           const json::Value& table, const std::string& id) {
+  const auto peering = TRY(load_peering(reader, call, id));
+  const auto* status = peering.body.find("Status");
+  if (status == nullptr || status->get("Code") != "active")
+    return fault("InvalidStateTransition", "The vpcPeeringConnection " + id + " is not active");
+  for (const char* which : {"RequesterVpcInfo", "AccepterVpcInfo"}) {
+    const auto* side = peering.body.find(which);
+    if (side != nullptr && side->get("VpcId") == table.get("VpcId") && side->get("OwnerId") == call.account) return {};
+  }
+  return fault("InvalidParameterValue",
+               "route table " + table_id + " and vpc peering connection " + id + " belong to different networks");
+}
+
 json::Value take_association(json::Value& table, const std::string& id) {
   auto& associations = table["Associations"].array();
   json::Value out;
@@ -175,13 +204,14 @@ Result<json::Value> Ec2::replace_route_table_association(aws::Call& call, const 
 Result<json::Value> Ec2::put_route(aws::Call& call, const Json& in, bool replace) {
   for (const auto& [name, value] : in.object()) {
     bool known =
-        name == "RouteTableId" || name == "DestinationCidrBlock" || name == "GatewayId" || name == "DryRun";
+        name == "RouteTableId" || name == "DestinationCidrBlock" || name == "GatewayId" ||
+                 name == "VpcPeeringConnectionId" || name == "DryRun";
     if (name == "NatGatewayId")
       return fault("InvalidNatGatewayID.NotFound",
                    "The natGateway ID '" + value.string() + "' does not exist");
     if (!known)
       return fault("UnsupportedOperation",
-                   "The parameter " + name + " is not supported: a route leads to an internet gateway.");
+                   "The parameter " + name + " is not supported: a route leads to an internet gateway or a peering connection.");
   }
   auto text = in.get("DestinationCidrBlock");
   auto destination = Cidr::parse(text);
@@ -189,30 +219,23 @@ Result<json::Value> Ec2::put_route(aws::Call& call, const Json& in, bool replace
     return fault("InvalidParameterValue",
                  "Value (" + text +
                      ") for parameter destinationCidrBlock is invalid. This is not a valid CIDR block.");
-  auto gateway = in.get("GatewayId");
-  if (gateway.empty())
+  auto gateway = in.get("GatewayId"), peering = in.get("VpcPeeringConnectionId");
+  if (gateway.empty() == peering.empty())
     return fault("MissingParameter",
                  "The request must contain exactly one of gatewayId, natGatewayId, networkInterfaceId, "
                  "vpcPeeringConnectionId, egressOnlyInternetGatewayId, transitGatewayId");
   TRY(db_.write([&](store::Writer& writer) -> Result<void> {
     auto table = TRY(load(writer, call, kRouteTable, in.get("RouteTableId")));
-    auto target = load(writer, call, kGateway, gateway);
-    if (!target) {
-      bool code = target.error().code == kGateway.not_found || target.error().code == kGateway.malformed;
-      if (!code) return std::move(target).error();
-      return fault("InvalidGatewayID.NotFound", "The gateway ID '" + gateway + "' does not exist");
-    }
-    bool attached = false;
-    for (const auto& a : target->get_array("Attachments")) attached |= a.get("VpcId") == table.get("VpcId");
-    if (!attached) {
-      return fault("InvalidParameterValue", "route table " + in.get("RouteTableId") +
-                                                " and network gateway " + gateway +
-                                                " belong to different networks");
-    }
     auto route = json::object({{"DestinationCidrBlock", destination->text()},
-                               {"GatewayId", gateway},
                                {"State", "active"},
                                {"Origin", "CreateRoute"}});
+    if (peering.empty()) {
+      TRY(check_gateway(writer, call, in.get("RouteTableId"), table, gateway));
+      route["GatewayId"] = gateway;
+    } else {
+      TRY(check_peering(writer, call, in.get("RouteTableId"), table, peering));
+      route["VpcPeeringConnectionId"] = peering;
+    }
     auto& routes = table["Routes"].array();
     for (auto& r : routes) {
       if (r.get("DestinationCidrBlock") != destination->text()) continue;

@@ -94,6 +94,10 @@ Result<json::Value> Ec2::delete_vpc(aws::Call& call, const Json& in) {
     .empty();
     auto tables = TRY(all(writer, call, kRouteTable, id));
     auto groups = TRY(all(writer, call, kGroup, id));
+    for (const auto& p : TRY(all(writer, call, kPeering))) {
+      const auto *from = p.find("RequesterVpcInfo"), *status = p.find("Status");
+      used |= from != nullptr && from->get("VpcId") == id && status != nullptr && status->get("Code") == "active";
+    }
     used |= tables.size() > 1 || groups.size() > 1;
     for (const auto& gateway : TRY(all(writer, call, kGateway))) {
       for (const auto& a : gateway.get_array("Attachments")) used |= a.get("VpcId") == id;

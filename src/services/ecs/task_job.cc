@@ -71,7 +71,7 @@ Result<void> Ecs::release_address(const store::Key& task, const std::string& add
     auto row = TRY(w.get(key));
     if (!row || row->body.get("task") != task.id) return {};
     TRY(w.remove(key));
-    return {};
+    return w.emit("ec2.network", task.account + "/" + task.region + "/" + address.substr(0, address.find('/')));
   });
 }
 

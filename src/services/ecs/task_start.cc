@@ -96,6 +96,8 @@ Result<void> Ecs::place_in_network(const Place& p, json::Value& task, internal::
     return own_failure("ResourceInitializationError: the VPC does not exist");
   TRY(parts_.runner.ensure_network({p.account, spec.vpc, vpcs.get_array("Vpcs").front().get("CidrBlock")}));
 
+  const std::string group = task.get("group");
+  const std::string service = group.starts_with("service:") ? group.substr(8) : "";
   std::string subnet_id, zone;
   const size_t first = static_cast<size_t>(std::stoul(spec.id.substr(0, 7), nullptr, 16));
   TRY(parts_.database.write([&](store::Writer& w) -> Result<void> {
@@ -127,8 +129,9 @@ Result<void> Ecs::place_in_network(const Place& p, json::Value& task, internal::
       }
     }
     if (spec.address.empty()) return {};
+    TRY(w.emit("ec2.network", p.account + "/" + p.region + "/" + spec.vpc));
     return w.put({p.account, p.region, "ecs.address", spec.vpc + "/" + spec.address},
-                 json::object({{"task", spec.id}, {"subnet", subnet_id}}));
+                 json::object({{"task", spec.id}, {"subnet", subnet_id}, {"groups", vpc_part->get_array("securityGroups")}, {"service", service}}));
   }));
   if (spec.address.empty()) return own_failure("RESOURCE:ENI: the subnets have no free address");
   for (const auto& s : subnets) {
