@@ -1,6 +1,7 @@
 // Wires the role `control`: AWS's APIs, registry, git, pipeline, over one store, on one loop.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <stdlib.h>
@@ -81,6 +82,7 @@ class Control {
   Result<void> renew_operator();
   Result<aws::Principal> assume(const std::string& role_arn, const std::string& session_name);
   Result<json::Value> host_status();
+  Result<void> tell_runner(const char* kind, const json::Value& body);  // by a descriptor: of any size
 
   Options options_;
   Clock& clock_ = Clock::system();
@@ -230,16 +232,12 @@ void Control::offer() {
 void Control::route() {
   networks_.tell(
       [this](const internal::NetworkPolicy& policy) -> Result<void> {
-        json::Value body = internal::to_json(policy);
-        body["kind"] = "network.policy";
-        TRY(runner_.call({std::move(body), {}}, kMinute));
-        return {};
+        return tell_runner("network.policy", internal::to_json(policy));
       },
       [this](const std::vector<internal::NetworkPath>& paths) -> Result<void> {
         json::Array list;
         for (const auto& path : paths) list.push_back(internal::to_json(path));
-        TRY(runner_.call({json::object({{"kind", "network.paths"}, {"paths", std::move(list)}}), {}}, kMinute));
-        return {};
+        return tell_runner("network.paths", json::object({{"paths", std::move(list)}}));
       });
   front_.dispatch().set_sealer([this](const std::string& account, const json::Value& denial) {
     return sts_.encode_authorization_message(account, denial);
@@ -337,6 +335,16 @@ Result<aws::Principal> Control::assume(const std::string& role_arn, const std::s
   auto identity = TRY(sts_.identify(c.access_key_id, c.session_token));
   assumed_[role_arn + "/" + session_name] = {identity.principal, c.expires_at};
   return identity.principal;
+}
+
+Result<void> Control::tell_runner(const char* kind, const json::Value& body) {
+  sys::Fd fd(::memfd_create(kind, MFD_CLOEXEC));
+  if (!fd) return sys::system_error("memfd");
+  TRY(sys::write_all(fd.get(), json::print(body)));
+  net::Message message{json::object({{"kind", kind}}), {}};
+  message.fds.push_back(std::move(fd));
+  TRY(runner_.call(std::move(message), kMinute));
+  return {};
 }
 
 Result<json::Value> Control::host_status() {

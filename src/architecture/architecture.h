@@ -79,9 +79,9 @@ struct Stack {
   std::string name;                // "bastide-network"
   std::string template_body;       // JSON or YAML, readable, deterministic
   std::map<std::string, std::string> parameters;
-  std::map<std::string, std::string> inputs;  // parameters from outputs of other stacks: "account/name:Output"
   std::vector<std::string> after;  // "account/name" of stacks it waits for
   std::map<std::string, std::string> tags;
+  std::map<std::string, std::string> inputs;  // parameters from outputs of other stacks: "account/name:Output"
 };
 // accounts: name -> id of management, security, shared-services and every environment.
 Result<std::vector<Stack>> compile(const Architecture& a, const std::map<std::string, std::string>& accounts);

@@ -385,7 +385,8 @@ TEST(Destroy, GoesTheOtherWayRound) {
   auto only = destroy(*a, call, {}, {.data = false, .accounts = {"prod"}});
   ASSERT_TRUE(only.ok()) << only.error().message;
   const std::vector<std::string> wanted = {"delete prod/bastide-access", "delete prod/bastide-app-web",
-                                           "delete prod/bastide-platform", "delete prod/bastide-network"};
+                                           "delete prod/bastide-peering", "delete prod/bastide-platform",
+                                           "delete prod/bastide-network"};
   EXPECT_EQ(aws.order, wanted);
   ASSERT_TRUE(destroy(*a, call, {}, {}).ok());
   ASSERT_EQ(aws.stacks.size(), 1u) << "only what is not ours is left";

@@ -30,7 +30,7 @@ Result<std::vector<Stack>> compile(const Architecture& a,
   std::vector<Stack> out;
   auto add = [&](const std::string& account, const std::string& name, const json::Value& body,
                  std::vector<std::string> after = {}) {
-    out.push_back({account, name, yaml::print(body), {}, {}, std::move(after), {{kArchitectureTag, a.name}}});
+    out.push_back({account, name, yaml::print(body), {}, std::move(after), {{kArchitectureTag, a.name}}, {}});
   };
   for (const auto& name : names) add(name, "bastide-access", access_template(a, accounts, name));
   if (!a.policies.empty()) add("management", "bastide-policies", policies_template(a, accounts));
@@ -38,7 +38,7 @@ Result<std::vector<Stack>> compile(const Architecture& a,
   add("shared-services", "bastide-network",
       network_template("shared-services", kSharedCidr, false, peering_role(a, accounts)));
   const std::string shared_network = "shared-services/bastide-network";
-  Stack ways{"shared-services", "bastide-peering", yaml::print(peering_routes_template(a)), {}, {}, {shared_network}};
+  Stack ways{"shared-services", "bastide-peering", yaml::print(peering_routes_template(a)), {}, {shared_network}, {{kArchitectureTag, a.name}}, {}};
   add("shared-services", "bastide-shared", shared_template(a, accounts));
   for (const auto& e : a.environments) {
     add(e.name, "bastide-network", network_template(e.name, e.cidr, true));

@@ -113,7 +113,7 @@ Result<void> add_own_stacks(const Architecture& a, std::vector<Stack>& stacks) {
   for (const auto& one : a.own_stacks) {
     auto node = yaml::parse(one.text, {.bytes = kMaxTemplateBytes});
     if (!node) return at(one.file, node.error());
-    Own own{{one.account, one.name, one.text, {}, {}, {{kArchitectureTag, a.name}}}, {}, exports(*node)};
+    Own own{{one.account, one.name, one.text, {}, {}, {{kArchitectureTag, a.name}}, {}}, {}, exports(*node)};
     imports(*node, own.takes);
     for (size_t i = 0; i < bastides; ++i) {
       if (stacks[i].account == one.account) own.stack.after.push_back(one.account + "/" + stacks[i].name);

@@ -1,5 +1,6 @@
 // What control tells runner about networks beyond their ranges (internal/runner.h): who may speak to whom.
 //
+//   Both come as a descriptor of a file with the JSON in it: they may be larger than a message.
 //   network.policy NetworkPolicy -> {}   the whole of one VPC: an endpoint that it does not name may neither send nor
 //                                        receive; changes reach the kernel before the answer, connections that
 //                                        are allowed now and were before go on

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "runner/own_thread.h"
@@ -144,15 +145,30 @@ Result<net::Message> Role::network_list(Link&, net::Message&) {
   return answer(json::object({{"networks", list}}));
 }
 
+namespace {
+
+constexpr size_t kMaxPolicyBytes = 64u << 20;
+
+Result<json::Value> body_of(net::Message& m) {
+  const auto fd = TRY(only_descriptor(m));
+  return net::offload_result([&]() -> Result<json::Value> {
+    if (::lseek(fd.get(), 0, SEEK_SET) != 0) return sys::system_error("a policy");
+    return json::parse(TRY(sys::read_all(fd.get(), kMaxPolicyBytes)));
+  });
+}
+
+}  // namespace
+
 Result<net::Message> Role::network_policy(Link&, net::Message& m) {
-  const auto policy = TRY(internal::network_policy(m.body));
+  const auto policy = TRY(internal::network_policy(TRY(body_of(m))));
   TRY(net::offload_result([&] { return parts_->networks->apply(policy); }));
   return answer();
 }
 
 Result<net::Message> Role::network_paths(Link&, net::Message& m) {
+  const auto body = TRY(body_of(m));
   std::vector<internal::NetworkPath> paths;
-  for (const auto& one : m.body.get_array("paths")) paths.push_back(TRY(internal::network_path(one)));
+  for (const auto& one : body.get_array("paths")) paths.push_back(TRY(internal::network_path(one)));
   TRY(net::offload_result([&] { return parts_->networks->set_paths(paths); }));
   return answer();
 }
