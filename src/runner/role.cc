@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "runner/own_thread.h"
 #include "runner/user_namespace.h"
+#include "sys/file.h"
 
 namespace bastide::runner {
 namespace {
