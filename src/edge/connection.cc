@@ -22,9 +22,10 @@ Result<void> Sink::piece(std::string_view bytes) {
   if (out_.size() + bytes.size() <= kCopyUpTo) {
     out_ += bytes;
   } else {
-    TRY(flush());
-    TRY(socket_->write(bytes));
-    written_ += static_cast<int64_t>(bytes.size());
+    auto sent = out_.empty() ? socket_->write(bytes) : socket_->write(out_, bytes);
+    written_ += static_cast<int64_t>(out_.size() + bytes.size());
+    out_.clear();
+    TRY(std::move(sent));
   }
   if (chunked_) out_ += "\r\n";
   return {};
