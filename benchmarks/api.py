@@ -121,4 +121,5 @@ def main():
         print("moto_server is not installed: no peer in this run")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -106,7 +106,8 @@ Result<std::optional<net::Response>> Front::serve_rest(net::Exchange& exchange,
   if (signature) {
     if (auto admitted = admit(*signature, request, announced, service, call); !admitted)
       return refuse(std::move(admitted).error());
-    if (s3 && !signature->v2) {
+    // Chunks that are signed need the key beside.
+    if (announced.starts_with("STREAMING-AWS4-") && !signature->v2) {
       auto identity = credentials_.identify(signature->access_key_id, signature->session_token);
       if (!identity) return refuse(std::move(identity).error());
       key = keys_.get(signature->access_key_id, identity->secret_access_key, signature->scope);
