@@ -456,6 +456,27 @@ TEST(Errors, OfCloudFormationGetTheirPlaceInTheTemplate) {
   EXPECT_EQ(place_of_error(text, "a.yaml", "who knows").substr(0, 11), "a.yaml:1:1:");
 }
 
+TEST(Destroy, WithItsDataTakesTheProtectionFromTemplatesOfEveryForm) {
+  auto a = parse(kExample, "bastide.yaml");
+  FakeAws aws;
+  std::vector<std::string> updates;
+  const Call call = [&](auto& account, auto& service, auto& op, auto& in) {
+    if (op == std::string("UpdateStack")) updates.push_back(in.get("TemplateBody"));
+    return aws.call(account, service, op, in);
+  };
+  a->own_stacks.push_back({"stage", "notes", "Resources:\n  K: {Type: 'AWS::KMS::Key', DeletionPolicy: Retain, Properties: {Description: !Sub 'x', KeyPolicy: !GetAtt A.B}}\n", "f"});
+  ASSERT_TRUE(apply(*a, call, {}, {}).ok());
+  updates.clear();
+  auto done = destroy(*a, call, {}, {.data = true, .accounts = {"stage"}});
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  std::string all;
+  for (const auto& body : updates) all += body;
+  EXPECT_EQ(all.find("DeletionPolicy: Retain"), std::string::npos);
+  EXPECT_NE(all.find("DeletionPolicy: Delete"), std::string::npos);
+  EXPECT_NE(all.find("Sub"), std::string::npos);
+  EXPECT_EQ(aws.stacks.count("stage/notes"), 0u);
+}
+
 TEST(Policies, BindAccountsAndGroupsOfThem) {
   auto a = parse(changed("apps:\n", "policies:\n  no-leaving: {accounts: [environments, security], deny: 'organizations:LeaveOrganization'}\napps:\n"), "f");
   ASSERT_TRUE(a.ok()) << a.error().message;

@@ -18,10 +18,23 @@ bool gone(const Error& e) {
   return e.code.find("NoSuchEntity") != std::string::npos || e.code.find("NotFound") != std::string::npos;
 }
 
+// !Ref, !Sub, !GetAtt: and so on, written out.
+Result<json::Value> written_out(const yaml::Node& node, json::Value value) {
+  const std::string name = node.tag.substr(std::min<size_t>(1, node.tag.size()));
+  if (name.empty()) return error("Invalid", node.mark.text() + ": unknown tag");
+  if (name == "Ref" || name == "Condition") return json::object({{name, std::move(value)}});
+  if (name == "GetAtt" && value.is_string()) {
+    const std::string text = value.string();
+    const size_t dot = text.find('.');
+    if (dot != std::string::npos) value = json::array({text.substr(0, dot), text.substr(dot + 1)});
+  }
+  return json::object({{"Fn::" + name, std::move(value)}});
+}
+
 // The template without its protection of data.
 Result<std::string> unprotected(const std::string& text) {
   auto node = TRY(yaml::parse(text));
-  json::Value t = TRY(yaml::to_json(node));
+  json::Value t = TRY(yaml::to_json(node, written_out));
   json::Value* resources = t.find("Resources");
   if (resources == nullptr || !resources->is_object()) return text;
   for (auto& [logical, r] : resources->object()) {

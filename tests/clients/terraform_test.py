@@ -12,7 +12,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from support.house import House  # noqa: E402
 
 MAIN = """
-terraform { required_providers { aws = { source = "hashicorp/aws" } } }
+terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws" }
+  }
+}
 variable "endpoint" {}
 provider "aws" {
   region                  = "us-east-1"
