@@ -41,6 +41,9 @@ struct Job {
   bool registered = false;  // others may find the fill
 };
 
+// In a fiber of its own; tells through the job's fill.
+void start_fetch(const std::shared_ptr<Cdn>& cdn, std::shared_ptr<Job> job);
+
 struct Got {
   enum class How { hit, miss, refresh, stale } how = How::miss;
   std::shared_ptr<Object> object;
