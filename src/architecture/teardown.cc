@@ -157,8 +157,37 @@ class Teardown {
     return it == states_.end() ? nullptr : &*it;
   }
 
+  // A bucket goes only when it is empty.
+  Result<void> empty_bucket(const std::string& account, const std::string& bucket) {
+    for (int page = 0; page < kMaxPages * 100; ++page) {
+      auto listed = call_(account, "s3", "ListObjectVersions", json::object({{"Bucket", bucket}}));
+      if (!listed && listed.error().code == "NoSuchBucket") return {};
+      if (!listed) return std::move(listed).error();
+      size_t gone = 0;
+      for (const char* list : {"Versions", "DeleteMarkers"}) {
+        for (const auto& one : listed->get_array(list)) {
+          TRY(call_(account, "s3", "DeleteObject",
+                    json::object({{"Bucket", bucket}, {"Key", one.get("Key")}, {"VersionId", one.get("VersionId")}})));
+          ++gone;
+        }
+      }
+      if (gone == 0) return {};
+    }
+    return error("Failed", "the bucket " + bucket + " does not get empty");
+  }
+
+  Result<void> empty_buckets(const State& s) {
+    const json::Value out = TRY(call_(s.account, "cloudformation", "DescribeStackResources", json::object({{"StackName", s.id}})));
+    for (const auto& r : out.get_array("StackResources")) {
+      if (r.get("ResourceType") == "AWS::S3::Bucket" && !r.get("PhysicalResourceId").empty())
+        TRY(empty_bucket(s.account, r.get("PhysicalResourceId")));
+    }
+    return {};
+  }
+
   Result<void> unprotect() {
     for (auto& s : states_) {
+      TRY(empty_buckets(s));
       const json::Value now =
           TRY(call_(s.account, "cloudformation", "GetTemplate", json::object({{"StackName", s.id}})));
       const std::string body = now.get("TemplateBody");
