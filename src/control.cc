@@ -10,10 +10,13 @@
 #include <map>
 
 #include "access/service.h"
+#include "agent/balancer.h"
+#include "agent/host.h"
 #include "aws/front.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "cli/context.h"
+#include "console/console.h"
 #include "delivery/git_http.h"
 #include "delivery/image_build.h"
 #include "delivery/pipeline.h"
@@ -24,6 +27,7 @@
 #include "net/loop.h"
 #include "roles.h"
 #include "services/cloudformation/service.h"
+#include "services/cloudwatch/cloudwatch.h"
 #include "services/ec2/ec2.h"
 #include "services/ec2/network_reconciler.h"
 #include "services/ecr/distribution.h"
@@ -35,10 +39,13 @@
 #include "services/iam/bootstrap.h"
 #include "services/iam/iam.h"
 #include "services/kms/kms.h"
+#include "services/logs/log_metrics.h"
+#include "services/logs/log_queries.h"
 #include "services/logs/logs.h"
 #include "services/organizations/organizations.h"
 #include "services/s3/s3.h"
 #include "services/secretsmanager/secretsmanager.h"
+#include "services/sns/sns.h"
 #include "services/ssm/ssm.h"
 #include "services/sts/sts.h"
 #include "services/sts/web_keys.h"
@@ -46,12 +53,16 @@
 #include "store/database.h"
 #include "store/keyring.h"
 #include "store/logs.h"
+#include "store/metrics.h"
 #include "sys/file.h"
+#include "yaml/yaml.h"
 
 namespace bastide {
 namespace {
 
 constexpr Millis kSession = kHour;
+constexpr Millis kCollect = 5 * kSecond;
+constexpr const char* kDefaultRegion = "us-east-1";
 constexpr Millis kRenewOperator = 20 * kMinute;
 constexpr const char* kOperatorRole = "BastideOperator";
 constexpr const char* kOperatorService = "operator.bastide.amazonaws.com";
@@ -64,6 +75,15 @@ struct Options {
   sys::Fd api;
 };
 
+// What serve.yaml says of the way out; the file may be missing.
+Result<services::EgressConfig> read_egress(const std::string& path) {
+  if (!sys::exists(path)) return services::EgressConfig{};
+  const auto text = TRY(sys::read_file(path, 1u << 20));
+  const auto parsed = TRY(yaml::parse(text));
+  const auto value = TRY(yaml::to_json(parsed));
+  return services::egress_config(value);
+}
+
 class Control {
  public:
   static Result<std::unique_ptr<Control>> open(Options options);
@@ -75,7 +95,8 @@ class Control {
 
  private:
   Control(Options options, std::unique_ptr<store::Database> db, std::unique_ptr<store::Keyring> keyring,
-          std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::ObjectData> objects, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit);
+          std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::ObjectData> objects, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit,
+          std::unique_ptr<store::Metrics> metrics, services::EgressConfig egress);
 
   void offer();
   void route();
@@ -83,6 +104,7 @@ class Control {
   Result<aws::Principal> assume(const std::string& role_arn, const std::string& session_name);
   Result<json::Value> host_status();
   Result<void> tell_runner(const char* kind, const json::Value& body);  // by a descriptor: of any size
+  void collect();
 
   Options options_;
   Clock& clock_ = Clock::system();
@@ -95,6 +117,10 @@ class Control {
   std::unique_ptr<store::ObjectData> objects_;
   std::unique_ptr<store::Logs> log_store_;
   std::unique_ptr<aws::AuditLog> audit_;
+  std::unique_ptr<store::Metrics> metrics_;
+  services::Egress egress_;
+  agent::Host host_;
+  agent::Balancer balancer_;
 
   aws::Registry registry_;
   services::Iam iam_;
@@ -111,6 +137,10 @@ class Control {
   services::Ssm ssm_;
   services::SecretsManager secrets_;
   services::CloudWatchLogs logs_;
+  services::LogMetrics log_metrics_;
+  services::LogQueries log_queries_;
+  services::CloudWatch cloudwatch_;
+  services::Sns sns_;
   services::Ecr ecr_;
   services::Distribution distribution_;
   services::Ec2 ec2_;
@@ -139,16 +169,19 @@ Result<std::unique_ptr<Control>> Control::open(Options options) {
   auto objects = TRY(store::ObjectData::open(home + "/objects"));
   auto logs = TRY(store::Logs::open(home + "/logs", Clock::system()));
   auto audit = TRY(aws::AuditLog::open(home + "/audit", Clock::system()));
+  auto metrics = TRY(store::Metrics::open(home + "/metrics", Clock::system()));
+  auto egress = TRY(read_egress(home + "/serve.yaml"));
   TRY(sys::make_folders(home + "/repositories"));
   std::unique_ptr<Control> control(new Control(std::move(options), std::move(db), std::move(keyring), std::move(blobs), std::move(objects),
-                                               std::move(logs), std::move(audit)));
+                                               std::move(logs), std::move(audit), std::move(metrics), std::move(egress)));
   control->iam_.use_accounts(control->organizations_);
   control->management_ = TRY(services::bootstrap(*control->db_, Clock::system()));
   return control;
 }
 
 Control::Control(Options options, std::unique_ptr<store::Database> db, std::unique_ptr<store::Keyring> keyring,
-                 std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::ObjectData> objects, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit)
+                 std::unique_ptr<store::Blobs> blobs, std::unique_ptr<store::ObjectData> objects, std::unique_ptr<store::Logs> log_store, std::unique_ptr<aws::AuditLog> audit,
+                 std::unique_ptr<store::Metrics> metrics, services::EgressConfig egress)
     : options_(std::move(options)),
       db_(std::move(db)),
       keyring_(std::move(keyring)),
@@ -156,6 +189,9 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
       objects_(std::move(objects)),
       log_store_(std::move(log_store)),
       audit_(std::move(audit)),
+      metrics_(std::move(metrics)),
+      egress_(std::move(egress)),
+      host_(options_.home),
       iam_(*db_, *keyring_, clock_),
       organizations_(*db_, clock_, iam_),
       sts_(*keyring_, clock_, iam_, iam_, &organizations_),
@@ -171,13 +207,18 @@ Control::Control(Options options, std::unique_ptr<store::Database> db, std::uniq
       ssm_(*db_, *keyring_, front_.local()),
       secrets_(*db_, *keyring_, front_.local(), clock_),
       logs_(*db_, *keyring_, *log_store_, clock_),
+      log_metrics_(*db_, *metrics_, clock_),
+      log_queries_(*db_, *keyring_, *log_store_, clock_),
+      cloudwatch_(*db_, *keyring_, *metrics_, front_.local(), clock_),
+      sns_(*db_, *keyring_, clock_, egress_, fmt::format("http://127.0.0.1:{}", options_.api_port)),
       ecr_(*db_, *blobs_, *keyring_, clock_),
       distribution_(ecr_, services::Distribution::decide_with(iam_), clock_),
       ec2_(*db_),
       elbv2_(*db_, front_.local(), health_, &certificates_),
       edge_({*db_, *keyring_, front_.local(), health_, clock_, options_.home, &certificates_,
              [this](internal::EdgeSnapshot& snapshot) { return cloudfront_.add_to(snapshot); }, {services::kCloudFrontTopic},
-             [this](const internal::EdgeSnapshot& snapshot) { cloudfront_.acknowledged(snapshot); }}),
+             [this](const internal::EdgeSnapshot& snapshot) { cloudfront_.acknowledged(snapshot); },
+             [this](const internal::AccessEntry& entry) { balancer_.add(entry); }}),
       runner_(options_.home + "/run/runner.sock"),
       networks_(*db_, [this](const internal::NetworkSpec& spec) { return runner_.ensure_network(spec); },
                 [this](const std::string& account, const std::string& vpc) -> Result<void> {
@@ -218,6 +259,11 @@ void Control::offer() {
   ssm_.offer(registry_);
   secrets_.offer(registry_);
   logs_.offer(registry_);
+  logs_.use_metrics(log_metrics_);
+  log_metrics_.offer(registry_);
+  log_queries_.offer(registry_);
+  cloudwatch_.offer(registry_);
+  sns_.offer(registry_);
   ecr_.offer(registry_);
   ec2_.offer(registry_);
   elbv2_.offer(registry_);
@@ -246,6 +292,9 @@ void Control::route() {
   front_.body_limit("logs", 8u << 20);
   front_.body_limit("s3", 4u << 20);
   front_.use_door("s3", s3_);
+  front_.body_limit("cloudwatch", 2u << 20);
+  front_.route("/console", [](net::Exchange& e) { console::handle(e); });
+  front_.route("/sns", [this](net::Exchange& e) { sns_.handle(e); });
   front_.route("/v2", [this](net::Exchange& e) { distribution_.handle(e); });
   front_.route("/git", [this](net::Exchange& e) { git_.handle(e); });
   front_.route("/health", [](net::Exchange& e) {
@@ -281,6 +330,9 @@ void Control::start() {
   if (const auto started = ecr_.start(); !started) log::error("ecr: {}", started.error().message);
   logs_.start();
   s3_.start();
+  cloudwatch_.start();
+  sns_.start();
+  net::spawn([this] { collect(); });
   cloudformation_.start();
   pipeline_.start();
   net::spawn([this] {
@@ -345,6 +397,26 @@ Result<void> Control::tell_runner(const char* kind, const json::Value& body) {
   message.fds.push_back(std::move(fd));
   TRY(runner_.call(std::move(message), kMinute));
   return {};
+}
+
+// The metrics of the platform itself, once a minute, in the account that they belong to.
+void Control::collect() {
+  Millis host_at = 0;
+  for (;;) {
+    net::sleep_for(kCollect);
+    const Millis now = clock_.wall();
+    auto samples = balancer_.take();
+    if (now - host_at >= kMinute - kSecond) {
+      host_at = now;
+      const auto plan = pipeline_.records().plan();
+      const std::string region = plan && !plan->region.empty() ? plan->region : kDefaultRegion;
+      auto host = net::offload_result([&] { return host_.collect(management_, region, now); });
+      samples.insert(samples.end(), std::make_move_iterator(host.begin()), std::make_move_iterator(host.end()));
+    }
+    if (samples.empty()) continue;
+    const auto kept = net::offload_result([&] { return metrics_->append(std::move(samples)); });
+    if (!kept) log::warn("metrics: {}", kept.error().message);
+  }
 }
 
 Result<json::Value> Control::host_status() {

@@ -23,6 +23,7 @@ struct App {
   std::string build, test;         // commands; empty: no such step
   std::string build_image;
   bool network = false;            // of build and test
+  bool alarms = true;              // the default alarms
   int port = 8080;
   std::string health = "/health";
   std::string static_folder;       // published behind the CDN; empty: none
@@ -55,6 +56,7 @@ struct Architecture {
   std::vector<App> apps;
   std::string branch = "main", promote_tag = "v*", promote_branch;
   bool approval = true;
+  std::vector<std::string> notify;        // whom alarms tell: mail addresses and URLs
 
   struct Policy {                  // a service control policy
     std::string name;

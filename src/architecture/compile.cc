@@ -55,6 +55,9 @@ Result<std::vector<Stack>> compile(const Architecture& a,
         add(e.name, "bastide-static-" + app.name, static_template(a, accounts, app, e.name));
       priority += 10;
     }
+    std::vector<std::string> watched = {e.name + "/bastide-platform"};
+    for (const auto& app : a.apps) watched.push_back(e.name + "/bastide-app-" + app.name);
+    add(e.name, "bastide-monitoring", monitoring_template(a, e.name), std::move(watched));
   }
   out.push_back(std::move(ways));
   TRY(add_own_stacks(a, out));

@@ -63,6 +63,14 @@ class File {
                {"people", [&](const yaml::Node& n) { people(n); }},
                {"apps", [&](const yaml::Node& n) { apps(n); }},
                {"policies", [&](const yaml::Node& n) { policies(n); }},
+               {"notify",
+                [&](const yaml::Node& n) {
+                  a_.notify = read_.texts(n, "notify");
+                  for (const auto& who : a_.notify) {
+                    if (who.find('@') == std::string::npos && !who.starts_with("https://") && !who.starts_with("http://"))
+                      read_.wrong(n.mark, fmt::format("notify: '{}' is neither a mail address nor a URL", who));
+                  }
+                }},
                {"pipeline", [&](const yaml::Node& n) { pipeline(n); }}},
               required);
     check_people();
@@ -234,6 +242,14 @@ class File {
                       read_.wrong(n.mark, "health must be a path that begins with '/'");
                   }},
                  {"static", path(app.static_folder, "static")},
+                 {"alarms",
+                  [&](const yaml::Node& n) {
+                    std::string which;
+                    read_.text(which, "alarms")(n);
+                    if (which != "default" && which != "none")
+                      read_.wrong(n.mark, "alarms is 'default' or 'none'");
+                    app.alarms = which != "none";
+                  }},
                  {"config", path(app.config, "config")},
                  {"size",
                   [&](const yaml::Node& sizes) {

@@ -120,6 +120,7 @@ json::Value platform_template(const Architecture& a, const Accounts& accounts,
                                       {"ClusterName", output(ref("Cluster"))},
                                       {"BalancerArn", output(ref("Balancer"))},
                                       {"BalancerDnsName", output(att("Balancer", "DNSName"))},
+                                      {"BalancerName", output(att("Balancer", "LoadBalancerFullName"), "balancer-name")},
                                       {"ListenerArn", output(ref("Listener"), "listener")}});
   json::Value parameters = json::object(
       {{"CertificateArn",
@@ -185,6 +186,7 @@ json::Value app_template(const Architecture& a, const App& app, const std::strin
   json::Value outputs = json::object({{"TaskRoleArn", output(att("TaskRole", "Arn"))},
                                       {"LogGroup", output(ref("Logs"))},
                                       {"TargetGroupArn", output(ref("Targets"))},
+                                      {"TargetGroupName", output(att("Targets", "TargetGroupFullName"), "targets-" + app.name)},
                                       {"HostName", output(ref("HostName"))}});
   return document("The place of " + app.name + " (" + a.name + ") in " + environment, std::move(r),
                   std::move(outputs), std::move(parameters));

@@ -43,6 +43,7 @@ json::Value platform_template(const Architecture& a, const Accounts& accounts,
                               const std::string& environment);
 json::Value static_template(const Architecture& a, const Accounts& accounts, const App& app,
                             const std::string& environment);
+json::Value monitoring_template(const Architecture& a, const std::string& environment);
 json::Value app_template(const Architecture& a, const App& app, const std::string& environment, int priority);
 
 }  // namespace bastide::architecture

@@ -164,7 +164,9 @@ Result<std::optional<net::Response>> Front::serve(net::Exchange& exchange,
   const model::Service* service = service_of(request, signature ? &*signature : nullptr);
   route.service = service;
   if (service != nullptr) call.service = service->name;
-  if (service == nullptr && (signature || request.method != "POST")) {
+  // Links in messages of SNS are unsigned query requests by GET.
+  const bool link = request.method == "GET" && request.raw_query().starts_with("Action=");
+  if (service == nullptr && (signature || (request.method != "POST" && !link))) {
     if (signature && !request.headers.has("X-Amz-Target")) {
       return refuse(fault("InvalidAction",
                           fmt::format("There is no service '{}' here", signature->scope.service), 400));

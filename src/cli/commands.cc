@@ -12,7 +12,7 @@ std::vector<Command> client_commands() {
           aws_command(),       auth_login_command(), auth_logout_command(), auth_whoami_command(), auth_mfa_command(),
           auth_export_command(), auth_exec_command(), auth_console_command(), auth_profiles_sync_command(), auth_profiles_list_command(),
           auth_request_command(), auth_requests_command(), auth_approve_command(), auth_deny_command(), auth_revoke_command(),
-          auth_audit_command(), auth_why_command(),     git_credential_command(), services_command(), down_command()};
+          auth_audit_command(), auth_why_command(),     git_credential_command(), services_command(), metrics_list_command(), metrics_get_command(), metrics_plot_command(), alarms_list_command(), alarms_history_command(), alarms_test_command(), logs_query_command(), console_command(), down_command()};
   for (auto& command : secrets_commands()) all.push_back(std::move(command));
   return all;
 }

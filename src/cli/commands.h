@@ -49,5 +49,13 @@ Command approve_command();
 Command reject_command();
 Command promote_command();
 Command rollback_command();
+Command metrics_list_command();
+Command metrics_get_command();
+Command metrics_plot_command();
+Command alarms_list_command();
+Command alarms_history_command();
+Command alarms_test_command();
+Command logs_query_command();
+Command console_command();
 
 }  // namespace bastide::cli

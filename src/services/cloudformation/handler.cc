@@ -45,6 +45,8 @@ const Handlers& all_handlers() {
     add_s3(h);
     add_organizations(h);
     add_stacks(h);
+    add_cloudwatch(h);
+    add_sns(h);
     read_iam(h);
     read_network(h);
     return h;

@@ -86,6 +86,8 @@ void add_ssm(Handlers&);
 void add_secretsmanager(Handlers&);
 void add_organizations(Handlers&);
 void add_stacks(Handlers&);
+void add_cloudwatch(Handlers&);
+void add_sns(Handlers&);
 void read_iam(Handlers&);  // after those that make them
 void read_network(Handlers&);
 

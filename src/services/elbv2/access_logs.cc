@@ -17,6 +17,7 @@ Result<void> AccessLogs::take(const json::Value& event) {
   for (const auto& value : event.get_array("entries")) {
     auto entry = internal::access_entry(value);
     if (!entry) continue;
+    if (observe_) observe_(*entry);
     by_balancer[entry->balancer].push_back(
         json::object({{"timestamp", entry->time}, {"message", internal::log_line(*entry)}}));
   }

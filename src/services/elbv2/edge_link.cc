@@ -32,7 +32,7 @@ struct EdgeLink::Impl : std::enable_shared_from_this<EdgeLink::Impl> {
   explicit Impl(Parts p)
       : parts(std::move(p)),
         certificates(parts.database, parts.keyring, parts.clock, parts.home),
-        logs(parts.client) {}
+        logs(parts.client, parts.observe) {}
 
   Result<void> connect() {
     auto fresh = TRY(net::Channel::connect(parts.home + "/run/edge.sock", "control", 5 * kSecond));

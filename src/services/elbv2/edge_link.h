@@ -31,6 +31,7 @@ class EdgeLink {
     std::function<Result<void>(internal::EdgeSnapshot&)> more = {};
     std::vector<std::string> topics = {};
     std::function<void(const internal::EdgeSnapshot&)> sent = {};
+    std::function<void(const internal::AccessEntry&)> observe = {};  // sees each access entry once
   };
   explicit EdgeLink(Parts parts);
   ~EdgeLink();

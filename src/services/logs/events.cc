@@ -7,6 +7,7 @@
 #include "net/loop.h"
 #include "services/logs/filter.h"
 #include "services/logs/keys.h"
+#include "services/logs/log_metrics.h"
 #include "services/logs/logs.h"
 #include "store/page.h"
 
@@ -94,8 +95,13 @@ Result<m::PutLogEventsResponse> CloudWatchLogs::put_events(Call& call, const m::
   if (events.empty()) return out;
   const std::string key = store_key(call.account, call.region, q.log_group_name);
   const Millis first = events.front().time, last = events.back().time;
-  auto appended =
-      net::offload_result([&] { return logs_.append(key, q.log_stream_name, std::move(events)); });
+  const auto filters = log_metrics_ ? log_metrics_->of(call.account, call.region, q.log_group_name) : nullptr;
+  auto appended = net::offload_result([&]() -> Result<void> {
+    auto observed = filters ? events : std::vector<store::LogEvent>();
+    TRY(logs_.append(key, q.log_stream_name, std::move(events)));
+    if (filters) log_metrics_->observe(call.account, call.region, filters, observed);
+    return {};
+  });
   TRY(std::move(appended));
   if (const auto it = stats_.find(key + ":" + q.log_stream_name); it != stats_.end()) {
     it->second.first = std::min(first, it->second.first.value_or(first));

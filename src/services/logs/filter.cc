@@ -1,11 +1,15 @@
 #include "services/logs/filter.h"
 
+#include <re2/re2.h>
+
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "services/logs/filter_space.h"
 
 namespace bastide::services {
 
@@ -20,6 +24,9 @@ struct LogFilter::Node {
   std::string op, text;
   bool numeric = false;
   double number = 0;
+  std::shared_ptr<const RE2> pattern;                                 // of compare
+  std::vector<std::pair<char, std::shared_ptr<const RE2>>> patterns;  // of terms: ' ', '?' or '-'
+  std::optional<SpacePattern> space;
 
   bool evaluate(const json::Value& value) const;
 };
@@ -28,6 +35,7 @@ namespace {
 
 using Node = LogFilter::Node;
 constexpr int kMaxDepth = 32;
+constexpr int kMaxRegexes = 2;
 
 Error invalid(const std::string& why) {
   return fault("InvalidParameterException", "Invalid filter pattern: " + why);
@@ -35,27 +43,6 @@ Error invalid(const std::string& why) {
 
 bool word(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80);
-}
-
-// "*" stands for any run of characters.
-bool glob(std::string_view pattern, std::string_view text) {
-  size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      mark = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
 }
 
 const json::Value* walk(const json::Value& root, const std::vector<std::string>& path) {
@@ -83,12 +70,17 @@ class Parser {
       space();
       if (at_ == text_.size()) return n;
       auto* list = &n.required;
+      const char sign = text_[at_] == '?' || text_[at_] == '-' ? text_[at_] : ' ';
       if (text_[at_] == '?') {
         list = &n.optional;
         ++at_;
       } else if (text_[at_] == '-') {
         list = &n.excluded;
         ++at_;
+      }
+      if (at_ < text_.size() && text_[at_] == '%') {
+        n.patterns.emplace_back(sign, TRY(regex()));
+        continue;
       }
       std::string term;
       if (at_ < text_.size() && text_[at_] == '"') {
@@ -123,6 +115,14 @@ class Parser {
     if (!text_.substr(at_).starts_with(token)) return false;
     at_ += token.size();
     return true;
+  }
+  Result<std::shared_ptr<const RE2>> regex() {
+    if (++regexes_ > kMaxRegexes) return invalid("more than two regular expressions");
+    const size_t end = text_.find('%', at_ + 1);
+    if (end == std::string_view::npos) return invalid("% is missing");
+    auto re = TRY(filter_regex(text_.substr(at_ + 1, end - at_ - 1)));
+    at_ = end + 1;
+    return re;
   }
   Result<std::string> quoted() {
     std::string out;
@@ -205,7 +205,11 @@ class Parser {
     if (at_ < text_.size() && text_[at_] == '"') {
       n.text = TRY(quoted());
     } else {
-      if (at_ < text_.size() && text_[at_] == '%') return invalid("regular expressions are not supported");
+      if (at_ < text_.size() && text_[at_] == '%') {
+        n.pattern = TRY(regex());
+        if (n.op != "=" && n.op != "!=") return invalid("a regular expression goes with = or !=");
+        return n;
+      }
       while (at_ < text_.size() &&
              (word(text_[at_]) || std::string_view("*.+-:/").find(text_[at_]) != std::string_view::npos)) {
         n.text += text_[at_++];
@@ -221,6 +225,7 @@ class Parser {
 
   std::string_view text_;
   size_t at_ = 0;
+  int regexes_ = 0;
 };
 
 }  // namespace
@@ -240,6 +245,7 @@ bool LogFilter::Node::evaluate(const json::Value& root) const {
   if (kind == Kind::is_false) return v->is_bool() && !v->boolean();
   if (v->is_number()) {
     const double x = v->is_int() ? static_cast<double>(v->integer()) : v->number();
+    if (pattern) return RE2::PartialMatch(json::print(*v), *pattern) == (op == "=");
     if (!numeric) return op == "!=";
     if (op == "=") return x == number;
     if (op == "!=") return x != number;
@@ -250,15 +256,20 @@ bool LogFilter::Node::evaluate(const json::Value& root) const {
   }
   if (op != "=" && op != "!=") return false;
   if (!v->is_string()) return op == "!=";
-  return glob(text, v->string()) == (op == "=");
+  if (pattern) return RE2::PartialMatch(v->string(), *pattern) == (op == "=");
+  return filter_glob(text, v->string()) == (op == "=");
 }
 
 Result<LogFilter> LogFilter::parse(std::string_view text) {
   text = trim(text);
   LogFilter f;
   if (text.empty()) return f;
-  if (text.front() == '[') return invalid("space-delimited patterns are not supported");
-  if (text.front() == '%') return invalid("regular expressions are not supported");
+  if (text.front() == '[') {
+    Node n;
+    n.space = TRY(SpacePattern::parse(text));
+    f.node_ = std::make_shared<const Node>(std::move(n));
+    return f;
+  }
   Parser p(text);
   auto node = text.front() == '{' ? p.object() : p.terms();
   if (!node) return std::move(node).error();
@@ -266,9 +277,10 @@ Result<LogFilter> LogFilter::parse(std::string_view text) {
   return f;
 }
 
-bool LogFilter::matches(const std::string& message) const {
+bool LogFilter::matches(const std::string& message, std::map<std::string, std::string>* fields) const {
   if (!node_) return true;
   const Node& n = *node_;
+  if (n.space) return n.space->matches(message, fields);
   if (n.json) {
     const auto at = message.find_first_not_of(" \t\r\n");
     if (at == std::string::npos || message[at] != '{') return false;
@@ -282,6 +294,17 @@ bool LogFilter::matches(const std::string& message) const {
   for (const auto& t : n.excluded) {
     if (has(t)) return false;
   }
+  bool asked = !n.required.empty(), optional = false, found = false;
+  for (const auto& [sign, pattern] : n.patterns) {
+    const bool here = RE2::PartialMatch(message, *pattern);
+    if (sign == ' ' && !here) return false;
+    if (sign == '-' && here) return false;
+    asked |= sign == ' ';
+    optional |= sign == '?';
+    found |= sign == '?' && here;
+  }
+  if (asked) return true;
+  if (optional && (found || n.optional.empty())) return found;
   // Beside required terms, optional ones are ignored, as AWS does.
   if (n.optional.empty() || !n.required.empty()) return true;
   for (const auto& t : n.optional) {

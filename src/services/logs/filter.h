@@ -1,8 +1,11 @@
-// CloudWatch Logs filter patterns: terms, "phrases", ?optional, -excluded, and JSON { $.a = 1 && $.b NOT
-// EXISTS }. https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
-// Space-delimited patterns [..] and regular expressions %..% are refused. Pure; thread-safe once parsed.
+// CloudWatch Logs filter patterns: terms, "phrases", ?optional, -excluded, regular expressions %..%, JSON {
+// $.a = 1
+// && $.b NOT EXISTS }, and space-delimited [ip, ..., status=5*].
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+// Pure; thread-safe once parsed.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,7 +19,8 @@ class LogFilter {
   struct Node;
   LogFilter() = default;                                  // matches everything
   static Result<LogFilter> parse(std::string_view text);  // InvalidParameterException
-  bool matches(const std::string& message) const;
+  // `fields`: what a space-delimited pattern found, "$name" -> value.
+  bool matches(const std::string& message, std::map<std::string, std::string>* fields = nullptr) const;
 
  private:
   std::shared_ptr<const Node> node_;

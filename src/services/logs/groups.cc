@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "net/loop.h"
 #include "services/logs/keys.h"
+#include "services/logs/log_metrics.h"
 #include "services/logs/logs.h"
 #include "store/page.h"
 
@@ -109,6 +110,7 @@ Result<model::Empty> CloudWatchLogs::delete_group(Call& call, const m::DeleteLog
     const auto streams =
         TRY(w.list(call.account, call.region, kStreamKind, "", 1'000'000, q.log_group_name + ":"));
     for (const auto& s : streams) TRY(w.remove(s.key));
+    for (const auto& f : TRY(w.list(call.account, call.region, kMetricFilterKind, "", 1'000'000, q.log_group_name + ":"))) TRY(w.remove(f.key));
     TRY(w.remove(group_key(call, q.log_group_name)));
     return {};
   }));
@@ -162,7 +164,7 @@ Result<m::DescribeLogGroupsResponse> CloudWatchLogs::describe_groups(Call& call,
     g.creation_time = r.body.get_int("created");
     if (const auto days = r.body.get_int("retention"); days > 0)
       g.retention_in_days = static_cast<int32_t>(days);
-    g.metric_filter_count = 0;
+    g.metric_filter_count = log_metrics_ ? static_cast<int32_t>(log_metrics_->count(call.account, call.region, r.key.id)) : 0;
     g.log_group_arn = group_arn(call, r.key.id);
     g.arn = *g.log_group_arn + ":*";
     g.stored_bytes = TRY(logs_.stored_bytes(store_key(call.account, call.region, r.key.id)));

@@ -9,6 +9,7 @@ namespace bastide::services {
 
 inline constexpr const char* kGroupKind = "logs.group";
 inline constexpr const char* kStreamKind = "logs.stream";  // id: group:stream
+inline constexpr const char* kMetricFilterKind = "logs.metric-filter";  // id: group:name
 inline constexpr const char* kSequenceToken =
     "49039859600623613438943284742395312382459281935103616130";  // AWS ignores it
 

@@ -16,9 +16,13 @@
 
 namespace bastide::services {
 
+class LogMetrics;
+
 class CloudWatchLogs {
  public:
   CloudWatchLogs(store::Database& database, store::Keyring& keyring, store::Logs& logs, Clock& clock);
+  // Makes metrics of events that are put; before offer().
+  void use_metrics(LogMetrics& metrics) { log_metrics_ = &metrics; }
   void offer(aws::Registry& registry);
   void start();
 
@@ -70,6 +74,7 @@ class CloudWatchLogs {
   store::Keyring& keyring_;
   store::Logs& logs_;
   Clock& clock_;
+  LogMetrics* log_metrics_ = nullptr;
   std::map<std::string, Stats> stats_;  // by group key and stream
 };
 

@@ -2,6 +2,7 @@
 
 #include "net/test_loop.h"
 #include "services/logs/filter.h"
+#include "services/logs/log_metrics.h"
 #include "services/logs/logs.h"
 #include "sys/file.h"
 
@@ -150,7 +151,7 @@ TEST_F(LogsServiceTest, FilterPagesOverAllStreams) {
   EXPECT_FALSE(page->next_token);
   q = {};
   q.log_group_name = "/app";
-  q.filter_pattern = "[a, b]";
+  q.filter_pattern = "[a, b";
   EXPECT_EQ(run<op::FilterLogEvents>(q).error().code, "InvalidParameterException");
 }
 
@@ -198,6 +199,18 @@ TEST(LogFilter, TermsAndJson) {
       {"{ $.a != 1 }", R"({"a":2})", true},
       {"{ $.n > 1e3 }", R"({"n":1001})", true},
       {"{ $.a = 1 }", "not json", false},
+      {"%ab+c%", "xabbbcx", true},
+      {"%ab+c%", "xacx", false},
+      {"ok -%err[0-9]%", "ok err7", false},
+      {"{ $.a = %^x[0-9]$% }", R"({"a":"x7"})", true},
+      {"[ip, user, status]", "1.2.3.4 bob 200", true},
+      {"[ip, user, status]", "1.2.3.4 bob 200 more", false},
+      {"[ip, ..., status=5*]", "1.2.3.4 - [22/Nov/2026 19:00] \"GET / HTTP/1.1\" 503", true},
+      {"[ip, ..., status=5*]", "1.2.3.4 - 200", false},
+      {"[..., status=404||status=410, bytes>1000]", "x y 410 2000", true},
+      {"[..., status=404||status=410, bytes>1000]", "x y 410 20", false},
+      {"[a=1*2&&a!=1x2, b]", "1x2 b", false},
+      {"[w=%^7%, b]", "77 b", true},
   };
   for (const auto& c : cases) {
     const auto f = LogFilter::parse(c.pattern);
@@ -205,10 +218,27 @@ TEST(LogFilter, TermsAndJson) {
     EXPECT_EQ(f->matches(c.message), c.matches) << c.pattern << " on " << c.message;
   }
   for (const char* bad :
-       {"a.b", "\"open", "[x]", "%re%", "{ $.a }", "{ $.a = }", "{ $.a = 1", "{ $.a > x }", "{}", "-"}) {
+       {"a.b", "\"open", "[x", "[a,,b]", "[a>x]", "[a, ..., ...]", "%(re)%", "%re", "{ $.a }", "{ $.a = }", "{ $.a = 1", "{ $.a > x }", "{}", "-"}) {
     const auto f = LogFilter::parse(bad);
     ASSERT_FALSE(f) << bad;
     EXPECT_EQ(f.error().code, "InvalidParameterException");
+  }
+}
+
+TEST(LogMetrics, EmbeddedMetricsBecomeSamples) {
+  const Millis now = 1'800'000'000'000;
+  const std::string message = R"({"_aws":{"Timestamp":1800000000000,"CloudWatchMetrics":[{"Namespace":"Shop","Dimensions":[["App"],["App","Zone"],["Nobody"]],
+      "Metrics":[{"Name":"Latency","Unit":"Milliseconds"},{"Name":"Many"},{"Name":"Missing"}]}]},"App":"web","Zone":"a","Latency":12.5,"Many":[1,2,3]})";
+  const auto samples = emf_samples(message, "111111111111", "us-east-1", 0, now);
+  ASSERT_EQ(samples.size(), 4u);  // two metrics for each set of dimensions that is whole
+  EXPECT_EQ(samples[0].name.name, "Latency");
+  EXPECT_EQ(samples[0].name.unit, "Milliseconds");
+  EXPECT_EQ(samples[0].cell.sum, 12.5);
+  EXPECT_EQ(samples[1].cell.count, 3);
+  EXPECT_EQ(samples[3].name.dimensions.size(), 2u);
+  for (const char* none : {"{}", "plain", R"({"_aws":1})", R"({"_aws":{"CloudWatchMetrics":[{"Namespace":"AWS/ECS","Metrics":[{"Name":"x"}]}]},"x":1})",
+                           R"({"_aws":{"CloudWatchMetrics":[{"Namespace":"N","Metrics":[{"Name":"x"}]}]},"x":"1"})"}) {
+    EXPECT_TRUE(emf_samples(none, "1", "r", now, now).empty()) << none;
   }
 }
 
