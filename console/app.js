@@ -34,9 +34,9 @@ const kept = "bastide.session";
 const state = { base: null, client: null, account: null, accounts: [], region: "us-east-1", range: 3600, until: null };
 
 function takeHandover() {
-  const match = location.hash.match(/^#session=([\w-]+)/);
+  const match = location.hash.match(/^#session=([\w-]+)(\/.*)?$/);
   if (match) {
-    history.replaceState(null, "", "/console/#/overview");
+    history.replaceState(null, "", `/console/#${match[2] || "/overview"}`);
     const bytes = Uint8Array.from(atob(match[1].replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
     return JSON.parse(new TextDecoder().decode(bytes));
   }

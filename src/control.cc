@@ -12,6 +12,7 @@
 #include "access/service.h"
 #include "agent/balancer.h"
 #include "agent/host.h"
+#include "agent/tasks.h"
 #include "aws/front.h"
 #include "base/bytes.h"
 #include "base/log.h"
@@ -105,6 +106,7 @@ class Control {
   Result<json::Value> host_status();
   Result<void> tell_runner(const char* kind, const json::Value& body);  // by a descriptor: of any size
   void collect();
+  std::vector<store::MetricSample> collect_tasks(Millis now);
 
   Options options_;
   Clock& clock_ = Clock::system();
@@ -121,6 +123,7 @@ class Control {
   services::Egress egress_;
   agent::Host host_;
   agent::Balancer balancer_;
+  agent::Tasks tasks_;
 
   aws::Registry registry_;
   services::Iam iam_;
@@ -399,6 +402,16 @@ Result<void> Control::tell_runner(const char* kind, const json::Value& body) {
   return {};
 }
 
+std::vector<store::MetricSample> Control::collect_tasks(Millis now) {
+  json::Array usage;
+  if (auto answer = runner_.call({json::object({{"kind", "task.usage"}}), {}}, 5 * kSecond)) usage = answer->body.get_array("tasks");
+  std::vector<agent::TaskRow> rows;
+  if (auto all = db_->list("*", "*", "ecs.task")) {
+    for (auto& r : *all) rows.push_back({r.key.account, r.key.region, r.key.id, std::move(r.body)});
+  }
+  return tasks_.collect(rows, usage, now);
+}
+
 // The metrics of the platform itself, once a minute, in the account that they belong to.
 void Control::collect() {
   Millis host_at = 0;
@@ -412,6 +425,8 @@ void Control::collect() {
       const std::string region = plan && !plan->region.empty() ? plan->region : kDefaultRegion;
       auto host = net::offload_result([&] { return host_.collect(management_, region, now); });
       samples.insert(samples.end(), std::make_move_iterator(host.begin()), std::make_move_iterator(host.end()));
+      auto tasks = collect_tasks(now);
+      samples.insert(samples.end(), std::make_move_iterator(tasks.begin()), std::make_move_iterator(tasks.end()));
     }
     if (samples.empty()) continue;
     const auto kept = net::offload_result([&] { return metrics_->append(std::move(samples)); });

@@ -384,7 +384,7 @@ TEST(Destroy, GoesTheOtherWayRound) {
   aws.order.clear();
   auto only = destroy(*a, call, {}, {.data = false, .accounts = {"prod"}});
   ASSERT_TRUE(only.ok()) << only.error().message;
-  const std::vector<std::string> wanted = {"delete prod/bastide-access", "delete prod/bastide-app-web",
+  const std::vector<std::string> wanted = {"delete prod/bastide-access", "delete prod/bastide-monitoring", "delete prod/bastide-app-web",
                                            "delete prod/bastide-peering", "delete prod/bastide-platform",
                                            "delete prod/bastide-network"};
   EXPECT_EQ(aws.order, wanted);

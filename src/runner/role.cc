@@ -50,6 +50,7 @@ const std::map<std::string, Role::Handler, std::less<>>& Role::handlers() {
       {"task.start", &Role::task_start},
       {"task.stop", &Role::task_stop},
       {"task.list", &Role::task_list},
+      {"task.usage", &Role::task_usage},
       {"task.listeners", &Role::task_listeners},
       {"task.forget", &Role::task_forget},
       {"sandbox.open", &Role::sandbox_open},
@@ -220,6 +221,10 @@ Result<net::Message> Role::task_list(Link&, net::Message&) {
   json::Array list;
   for (const auto& state : all) list.push_back(to_json(state));
   return answer(json::object({{"tasks", list}}));
+}
+
+Result<net::Message> Role::task_usage(Link&, net::Message&) {
+  return answer(json::object({{"tasks", json::Value(net::offload_result([&] { return parts_->tasks->usage(); }))}}));
 }
 
 Result<net::Message> Role::task_listeners(Link&, net::Message& m) {

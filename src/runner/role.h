@@ -60,6 +60,7 @@ class Role {
   Result<net::Message> task_start(Link&, net::Message&);
   Result<net::Message> task_stop(Link&, net::Message&);
   Result<net::Message> task_list(Link&, net::Message&);
+  Result<net::Message> task_usage(Link&, net::Message&);
   Result<net::Message> task_listeners(Link&, net::Message&);
   Result<net::Message> task_forget(Link&, net::Message&);
   Result<net::Message> sandbox_open(Link&, net::Message&);

@@ -11,6 +11,7 @@
 #include "runner/image_user.h"
 #include "runner/plain_root.h"
 #include "runner/signals.h"
+#include "runner/usage.h"
 #include "sys/file.h"
 
 namespace bastide::runner {
@@ -182,6 +183,22 @@ std::vector<internal::TaskState> Tasks::list() {
   for (const auto& task : all) {
     const std::lock_guard lock(task->mutex);
     out.push_back(task->state);
+  }
+  return out;
+}
+
+json::Array Tasks::usage() {
+  json::Array out;
+  std::vector<std::shared_ptr<Task>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, task] : tasks_) all.push_back(task);
+  }
+  for (const auto& task : all) {
+    if (task->stopped) continue;
+    auto used = usage_of(stage_.cgroups().version(), cgroup(*task));
+    used["id"] = task->spec.id;
+    out.push_back(std::move(used));
   }
   return out;
 }

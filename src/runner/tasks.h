@@ -38,6 +38,7 @@ class Tasks {
 
   Result<internal::TaskState> state(const std::string& id);
   std::vector<internal::TaskState> list();
+  json::Array usage();  // of the running ones: usage.h, with their ids
   bool uses_network(const std::string& account, const std::string& vpc);
   bool any_running();
 

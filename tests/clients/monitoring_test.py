@@ -186,6 +186,52 @@ with House() as house:
              [m for m in boto3.client("cloudwatch", endpoint_url=house.endpoint, region_name="us-east-1", aws_access_key_id=operator.access_key,
                                       aws_secret_access_key=operator.secret_key, aws_session_token=operator.token).list_metrics(Namespace="CWAgent")["Metrics"]], 90)
 
+    # Logs become metrics, by filters and by the embedded format, and answer Insights queries.
+    logs = client("logs")
+    logs.create_log_group(logGroupName="/shop")
+    logs.create_log_stream(logGroupName="/shop", logStreamName="s")
+    logs.put_metric_filter(logGroupName="/shop", filterName="slow", filterPattern="{ $.ms > 100 }", metricTransformations=[
+        {"metricName": "SlowMs", "metricNamespace": "Shop", "metricValue": "$.ms", "dimensions": {"Path": "$.path"}}])
+    logs.put_metric_filter(logGroupName="/shop", filterName="access", filterPattern="[ip, ..., status=5*, bytes]", metricTransformations=[
+        {"metricName": "Broken", "metricNamespace": "Shop", "metricValue": "1", "defaultValue": 0.0}])
+    assert logs.describe_log_groups(logGroupNamePrefix="/shop")["logGroups"][0]["metricFilterCount"] == 2
+    matches = logs.test_metric_filter(filterPattern="[ip, user, status=4*]", logEventMessages=["1.1.1.1 ann 404", "1.1.1.1 ann 200"])["matches"]
+    assert [m["extractedValues"]["$status"] for m in matches] == ["404"], matches
+    stamp = int(time.time() * 1000)
+    lines = [json.dumps({"path": f"/{i % 3}", "ms": i * 10, "status": 500 if i % 5 == 0 else 200}) for i in range(30)]
+    lines.append('9.9.9.9 - [22/Nov/2026] "GET / HTTP/1.1" 503 12')
+    lines.append(json.dumps({"_aws": {"Timestamp": stamp, "CloudWatchMetrics": [{"Namespace": "Shop", "Dimensions": [["Zone"]], "Metrics": [{"Name": "Emf", "Unit": "Count"}]}]}, "Zone": "a", "Emf": 7}))
+    logs.put_log_events(logGroupName="/shop", logStreamName="s", logEvents=[{"timestamp": stamp + i, "message": m} for i, m in enumerate(lines)])
+
+    def total(name, **dimensions):
+        found = cloudwatch.get_metric_statistics(Namespace="Shop", MetricName=name, Dimensions=[{"Name": k, "Value": v} for k, v in dimensions.items()],
+                                                 StartTime=datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=10),
+                                                 EndTime=datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=5), Period=3600, Statistics=["Sum", "SampleCount"])["Datapoints"]
+        return (sum(p["Sum"] for p in found), sum(p["SampleCount"] for p in found))
+
+    assert total("SlowMs", Path="/1") == (sum(i * 10 for i in range(30) if i % 3 == 1 and i * 10 > 100), 6), total("SlowMs", Path="/1")
+    assert total("Broken")[0] == 1 and total("Emf", Zone="a") == (7, 1)
+
+    def insights(text):
+        query = logs.start_query(logGroupName="/shop", startTime=stamp // 1000 - 60, endTime=stamp // 1000 + 60, queryString=text)["queryId"]
+        answer = wait_for("the query", lambda: (lambda r: r if r["status"] not in ("Running", "Scheduled") else None)(logs.get_query_results(queryId=query)), 20)
+        assert answer["status"] == "Complete", answer
+        return [{f["field"]: f["value"] for f in row} for row in answer["results"]], answer["statistics"]
+
+    rows, statistics = insights("filter ispresent(status) | stats count(*) as n, max(ms) as worst by status | sort n desc")
+    assert [(r["status"], r["n"], r["worst"]) for r in rows] == [("200", "24", "290"), ("500", "6", "250")], rows
+    assert statistics["recordsScanned"] == 32 and statistics["recordsMatched"] == 30, statistics
+    rows, _ = insights("fields @message | filter @message like /503/ | limit 5")
+    assert len(rows) == 1 and logs.get_log_record(logRecordPointer=rows[0]["@ptr"])["logRecord"]["@message"] == lines[30], rows
+    assert code_of(logs.start_query, logGroupName="/shop", startTime=1, endTime=2, queryString="fields |") == "MalformedQueryException"
+    assert code_of(logs.start_query, logGroupName="/nobody", startTime=1, endTime=2, queryString="fields @message") == "ResourceNotFoundException"
+    assert "Orders" in house.bastide("metrics ls", "Shop", "--region", REGION).stdout
+    assert '"value":1' in house.bastide("metrics get", "Shop/Orders", "--stat", "Sum", "--region", REGION, "--json").stdout
+    assert "App=shop" in house.bastide("metrics plot", "Shop/Orders", "--stat", "Sum", "--region", REGION).stdout
+    status, headers, page = house.http("GET", "/console/")
+    assert status == 200 and b"Bastide console" in page and "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "/console/#session=" in house.bastide("console").stdout
+
     # Everything acknowledged is there after kill -9.
     cloudwatch.put_metric_data(Namespace="Shop", MetricData=[{"MetricName": "Last", "Value": 42.0}])
     cloudwatch.put_dashboard(DashboardName="main", DashboardBody=json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "# hi"}}]}))

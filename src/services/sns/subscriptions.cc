@@ -33,7 +33,7 @@ Result<void> check_endpoint(const std::string& protocol, const std::string& endp
       return bad_parameter("Endpoint");
     return {};
   }
-  if (protocol == "email" || protocol == "email-json") {
+  if (protocol == "email") {
     const size_t at = endpoint.find('@');
     if (at == 0 || at == std::string::npos || endpoint.find('@', at + 1) != std::string::npos ||
         endpoint.size() > 254 || std::any_of(endpoint.begin(), endpoint.end(), [](unsigned char c) {
