@@ -36,7 +36,7 @@ with House() as house, tempfile.TemporaryDirectory(prefix="bastide-browser-") as
         {"MetricName": "Orders", "Dimensions": [{"Name": "App", "Value": app}], "Timestamp": now - datetime.timedelta(minutes=i), "Value": float((i * factor) % 17)}
         for i in range(50) for app, factor in (("web", 3), ("api", 5))])
     cloudwatch.put_metric_alarm(AlarmName="orders-low", AlarmDescription="Nobody <b>buys</b>", Namespace="Shop", MetricName="Orders", Dimensions=[{"Name": "App", "Value": "web"}], Statistic="Sum",
-                                Period=60, EvaluationPeriods=1, Threshold=2.0, ComparisonOperator="LessThanThreshold")
+                                Period=60, EvaluationPeriods=1, Threshold=100.0, ComparisonOperator="LessThanThreshold")
     cloudwatch.set_alarm_state(AlarmName="orders-low", StateValue="ALARM", StateReason="a test")
     cloudwatch.put_dashboard(DashboardName="shop", DashboardBody=json.dumps({"widgets": [
         {"type": "text", "width": 24, "height": 2, "properties": {"markdown": "# The **shop**\n<script>window.hacked = 1</script>"}},
@@ -49,7 +49,7 @@ with House() as house, tempfile.TemporaryDirectory(prefix="bastide-browser-") as
     link = house.bastide("console").stdout.strip()
 
     def page(name, width=1280, dark=False):
-        flags = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", f"--user-data-dir={profile}/{name}{width}",
+        flags = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", f"--user-data-dir={profile}/{name.replace('/', '-')}{width}",
                  f"--window-size={width},900", "--virtual-time-budget=15000", "--hide-scrollbars"]
         if dark:
             flags.append("--blink-settings=preferredColorScheme=0")
@@ -67,7 +67,7 @@ with House() as house, tempfile.TemporaryDirectory(prefix="bastide-browser-") as
     assert "Orders by app" in dom and 'class="line"' in dom and "<strong>shop</strong>" in dom and "&lt;script&gt;" in dom, dom[-3000:]
     dom = page("logs")
     assert "line 19 &lt;img src=x&gt;" in dom and "Complete" in dom, dom[-3000:]
-    dom = page("metrics")
+    dom = page("metrics/Shop/Orders")
     assert "App=web" in dom, dom[-3000:]
     dom = page("overview", 420)
     assert "Components" in dom or "No environments" in dom, dom[-3000:]
