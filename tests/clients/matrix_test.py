@@ -23,7 +23,8 @@ except ImportError:
     sys.exit(77)
 
 # What anybody may ask: there is nothing to refuse.
-OPEN = {("bastide", "SignIn"), ("bastide", "SignInWithWebIdentity"), ("bastide", "DescribeSignIn"), ("sts", "AssumeRoleWithWebIdentity"), ("sts", "AssumeRoleWithSAML")}
+OPEN = {("bastide", "SignIn"), ("bastide", "SignInWithWebIdentity"), ("bastide", "DescribeSignIn"), ("sts", "AssumeRoleWithWebIdentity"), ("sts", "AssumeRoleWithSAML"),
+        ("sns", "ConfirmSubscription"), ("sns", "Unsubscribe")}  # whoever has the token, or the link under a message
 # What whoever has credentials may ask.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html
 NO_PERMISSION = {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken"), ("sts", "GetAccessKeyInfo"),

@@ -36,6 +36,7 @@ void CloudWatch::offer(aws::Registry& r) {
   auto on_arn = [](const Call&, const auto& q) -> Targets {
     std::vector<Target> out(1);
     out[0].resource = q.resource_arn;
+    if (const auto arn = aws::parse_arn(q.resource_arn)) out[0].owner = arn->account;
     return out;
   };
 #define ADD(Op, function, ...) \

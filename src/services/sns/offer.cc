@@ -8,11 +8,16 @@ namespace bastide::services {
 namespace op = model::sns::op;
 
 Result<std::vector<aws::Target>> Sns::topic_target(const std::string& arn) {
-  const auto key = TRY(sns::topic_key(arn));
   std::vector<aws::Target> out(1);
+  const auto key = sns::topic_key(arn);
+  if (!key) {  // no topic's: decided upon as it stands, and refused by the operation
+    out[0].resource = arn;
+    if (const auto parsed = aws::parse_arn(arn)) out[0].owner = parsed->account;
+    return out;
+  }
   out[0].resource = arn;
-  out[0].owner = key.account;
-  const auto row = TRY(database_.get(key));
+  out[0].owner = key->account;
+  const auto row = TRY(database_.get(*key));
   if (row) out[0].policy = aws::PolicyDocument::of_text(row->body.find("Attributes")->get("Policy"));
   return out;
 }
@@ -21,8 +26,9 @@ void Sns::offer(aws::Registry& r) {
   using Targets = Result<std::vector<aws::Target>>;
   auto on_topic = [this](const Call&, const auto& q) -> Targets { return topic_target(q.topic_arn); };
   auto on_subscription = [this](const Call&, const auto& q) -> Targets {
-    const auto key = TRY(sns::subscription_key(q.subscription_arn));
-    return topic_target(aws::make_arn("sns", key.region, key.account, key.id.substr(0, key.id.find(':'))));
+    const auto key = sns::subscription_key(q.subscription_arn);
+    if (!key) return topic_target(q.subscription_arn);
+    return topic_target(aws::make_arn("sns", key->region, key->account, key->id.substr(0, key->id.find(':'))));
   };
   auto on_arn = [this](const Call&, const auto& q) -> Targets { return topic_target(q.resource_arn); };
 #define ADD(Op, function, ...) r.add<op::Op>(this, &Sns::typed<op::Op, &Sns::function>, __VA_ARGS__)
