@@ -26,7 +26,7 @@ class Planner {
 
   Result<NetworkPlan> plan() {
     for (const auto& row : TRY(reader_.list("*", "*", "organizations.account")))
-      account_names_[row.key.id] = lower(row.body.get("Name"));
+      account_names_[row.key.id] = lower(row.body.get("name"));
     for (const auto& row : TRY(reader_.list("*", "*", "ec2.vpc"))) {
       order_.push_back(row.key.id);
       vpcs_[row.key.id] = {row.key.account, row.key.region, row.key.id, row.body.get("CidrBlock"), {}, {}};
