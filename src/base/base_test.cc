@@ -29,6 +29,7 @@ TEST(Bytes, PercentEncoding) {
 
 TEST(Bytes, ClosestFindsSlips) {
   EXPECT_EQ(closest("heatlh", {"health", "image", "port"}), "health");
+  EXPECT_EQ(closest("prot", {"health", "image", "port"}), "port");
   EXPECT_EQ(closest("zzzzzz", {"health", "image", "port"}), "");
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 namespace bastide {
 namespace {
@@ -20,7 +21,8 @@ int hex_digit(char c) {
 constexpr std::array<int8_t, 256> reverse(std::string_view alphabet) {
   std::array<int8_t, 256> table{};
   table.fill(-1);
-  for (size_t i = 0; i < alphabet.size(); ++i) table[static_cast<uint8_t>(alphabet[i])] = static_cast<int8_t>(i);
+  for (size_t i = 0; i < alphabet.size(); ++i)
+    table[static_cast<uint8_t>(alphabet[i])] = static_cast<int8_t>(i);
   return table;
 }
 
@@ -41,8 +43,10 @@ std::string encode64(std::string_view in, std::string_view alphabet, bool pad) {
 Result<std::string> decode64(std::string_view in, const std::array<int8_t, 256>& table, bool padded) {
   if (padded) {
     if (in.size() % 4 != 0) return error("Invalid", "base64 text of a length that is no multiple of 4");
-    if (in.ends_with("==")) in.remove_suffix(2);
-    else if (in.ends_with("=")) in.remove_suffix(1);
+    if (in.ends_with("=="))
+      in.remove_suffix(2);
+    else if (in.ends_with("="))
+      in.remove_suffix(1);
   }
   if (in.size() % 4 == 1) return error("Invalid", "base64 text is cut off");
   std::string out;
@@ -188,7 +192,8 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 Result<int64_t> parse_int(std::string_view text) {
   int64_t value = 0;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (ec == std::errc::result_out_of_range) return error("Invalid", "number out of range: " + std::string(text));
+  if (ec == std::errc::result_out_of_range)
+    return error("Invalid", "number out of range: " + std::string(text));
   if (ec != std::errc{} || end != text.data() + text.size()) {
     return error("Invalid", "not a whole number: " + std::string(text));
   }
@@ -199,16 +204,18 @@ std::string closest(std::string_view word, const std::vector<std::string>& words
   std::string best;
   size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : words) {
-    // Levenshtein distance, one row at a time.
-    std::vector<size_t> row(candidate.size() + 1);
+    // Levenshtein distance where two letters that changed places count once (Damerau), one row at a time.
+    std::vector<size_t> row(candidate.size() + 1), before(row.size()), earlier(row.size());
     for (size_t j = 0; j < row.size(); ++j) row[j] = j;
     for (size_t i = 1; i <= word.size(); ++i) {
-      size_t diagonal = row[0];
+      earlier = std::exchange(before, row);
       row[0] = i;
       for (size_t j = 1; j <= candidate.size(); ++j) {
-        const size_t above = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
-        diagonal = above;
+        const bool same = word[i - 1] == candidate[j - 1];
+        row[j] = std::min({before[j] + 1, row[j - 1] + 1, before[j - 1] + (same ? 0 : 1)});
+        const bool swapped =
+            i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1];
+        if (swapped) row[j] = std::min(row[j], earlier[j - 2] + 1);
       }
     }
     if (row.back() < best_distance) {
@@ -225,10 +232,17 @@ bool valid_utf8(std::string_view text) {
     size_t length = 1;
     uint32_t code = lead;
     if (lead >= 0x80) {
-      if (lead >= 0xf0 && lead < 0xf8) { length = 4; code = lead & 7; }
-      else if (lead >= 0xe0 && lead < 0xf0) { length = 3; code = lead & 15; }
-      else if (lead >= 0xc2 && lead < 0xe0) { length = 2; code = lead & 31; }
-      else return false;
+      if (lead >= 0xf0 && lead < 0xf8) {
+        length = 4;
+        code = lead & 7;
+      } else if (lead >= 0xe0 && lead < 0xf0) {
+        length = 3;
+        code = lead & 15;
+      } else if (lead >= 0xc2 && lead < 0xe0) {
+        length = 2;
+        code = lead & 31;
+      } else
+        return false;
     }
     if (i + length > text.size()) return false;
     for (size_t k = 1; k < length; ++k) {

@@ -116,8 +116,10 @@ int run_program(int argc, char** argv, std::vector<Command> commands) {
       if (!c.hidden) names.push_back(c.name.substr(0, c.name.find(' ')));
     }
     const std::string word = argc > 1 ? argv[1] : "";
-    const auto probable = subcommand(root, word) ? "" : closest(word, names);
-    std::fprintf(stderr, "bastide: %s%s\nSee 'bastide --help'.\n", e.what(),
+    const bool known = word.empty() || word[0] == '-' || subcommand(root, word);
+    const auto probable = known ? "" : closest(word, names);
+    const std::string what = known ? e.what() : "there is no command '" + word + "'";
+    std::fprintf(stderr, "bastide: %s%s\nSee 'bastide --help'.\n", what.c_str(),
                  probable.empty() ? "" : ("; did you mean '" + probable + "'?").c_str());
     return kWrongUse;
   }
