@@ -181,7 +181,8 @@ Result<int> run_console(Context& context, const Arguments& a) {
   if (federation.empty()) {
     if (!session || session->endpoint != kAmazon)
       return error("NotFound",
-                   "this Bastide has no web console; --federation-endpoint names the sign-in of one");
+                   "this is the sign-in of AWS's console, or of another that --federation-endpoint names; "
+                   "for this house use 'bastide console'");
     federation = "https://signin.aws.amazon.com/federation";
   }
   const auto c = TRY(context.credentials(a.get("PROFILE")));

@@ -171,7 +171,7 @@ def main(house, folder):
     assert "Action=login" in link and "SigninToken=token%2B1" in link, link
     assert "Action=getSigninToken" in asked[0] and "sessionToken" in asked[0], asked
     server.shutdown()
-    assert "no web console" in auth("console", "stage-developer", check=False).stderr
+    assert "use 'bastide console'" in auth("console", "stage-developer", check=False).stderr
     town.iam("security", "DeleteAccessKey", UserName="alice", AccessKeyId=tag(made, "AccessKeyId"))
 
     # Removing the user ends the session, and every role's that it assumed.
