@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "base/bytes.h"
+#include "base/free.h"
 
 namespace bastide::aws {
 namespace {
@@ -19,13 +20,6 @@ namespace {
 constexpr size_t kMaxKeys = 100;
 constexpr size_t kMinModulus = 256, kMaxModulus = 1024;  // bytes
 
-template <auto F>
-struct Free {
-  template <class T>
-  void operator()(T* p) const {
-    F(p);
-  }
-};
 using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
 using Digest = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;

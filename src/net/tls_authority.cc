@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/bytes.h"
+#include "base/free.h"
 #include "net/socket_address.h"
 #include "net/tls.h"
 
@@ -17,13 +18,6 @@ constexpr Millis kAuthorityLife = 3650 * kDay;
 constexpr Millis kLeafLife = 397 * kDay;
 constexpr Millis kBackdated = kHour;  // for peers whose clock is behind
 
-template <auto free>
-struct Free {
-  template <class T>
-  void operator()(T* p) const {
-    free(p);
-  }
-};
 using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using X = std::unique_ptr<X509, Free<X509_free>>;
 using Bio = std::unique_ptr<BIO, Free<BIO_free>>;

@@ -4,6 +4,7 @@
 
 #include "aws/arn.h"
 #include "base/bytes.h"
+#include "base/wildcard.h"
 
 namespace bastide::services::ecr {
 namespace {
@@ -31,26 +32,6 @@ bool valid_part(std::string_view part) {
     i = end;
   }
   return true;
-}
-
-bool matches_wildcard(std::string_view pattern, std::string_view text) {
-  size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      mark = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
 }
 
 }  // namespace

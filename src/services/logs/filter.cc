@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/wildcard.h"
 #include "base/json.h"
 #include "services/logs/filter_space.h"
 
@@ -257,7 +258,7 @@ bool LogFilter::Node::evaluate(const json::Value& root) const {
   if (op != "=" && op != "!=") return false;
   if (!v->is_string()) return op == "!=";
   if (pattern) return RE2::PartialMatch(v->string(), *pattern) == (op == "=");
-  return filter_glob(text, v->string()) == (op == "=");
+  return matches_wildcard(text, v->string()) == (op == "=");
 }
 
 Result<LogFilter> LogFilter::parse(std::string_view text) {

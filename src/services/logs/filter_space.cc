@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/bytes.h"
+#include "base/wildcard.h"
 
 namespace bastide::services {
 namespace {
@@ -18,26 +19,6 @@ Error invalid(const std::string& why) {
 }
 
 }  // namespace
-
-bool filter_glob(std::string_view pattern, std::string_view text) {
-  size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      mark = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
 
 Result<std::shared_ptr<const re2::RE2>> filter_regex(std::string_view text) {
   if (text.find_first_of("()") != std::string_view::npos)
@@ -180,7 +161,7 @@ bool SpacePattern::holds(const Condition& c, const std::string& value) {
     }
     return c.op == "!=";
   }
-  return filter_glob(c.text, value) == (c.op == "=");
+  return matches_wildcard(c.text, value) == (c.op == "=");
 }
 
 bool SpacePattern::matches(std::string_view message, std::map<std::string, std::string>* fields) const {

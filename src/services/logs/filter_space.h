@@ -43,6 +43,5 @@ class SpacePattern {
 Result<std::shared_ptr<const re2::RE2>> filter_regex(std::string_view text);
 // The parts of a message between spaces; [..] and ".." are one each.
 std::vector<std::string> space_fields(std::string_view message);
-bool filter_glob(std::string_view pattern, std::string_view text);  // "*" is any run of characters
 
 }  // namespace bastide::services

@@ -156,23 +156,16 @@ S3::Answer<op::CopyObject> S3::copy_object(Call& call, const op::CopyObject::Req
   auto body = ingest([&](char* out, size_t size) { return pieces.read(out, size); }, sealing.plain, {kind});
   wipe(sealing.plain);
   if (!body) return std::move(body).error();
-  object.size = body->size;
-  object.etag = hex(body->md5);
-  object.data = json::array({body->data});
-  object.meta["sums"] = json::object({{checksum_name(kind), base64(body->sums[kind])}});
-  auto stored = commit(call, *b, std::move(object), {q.if_match, q.if_none_match});
-  if (!stored) {
-    discard(json::array({body->data}));
-    return std::move(stored).error();
-  }
+  const auto stored =
+      TRY(commit_body(call, *b, std::move(object), std::move(*body), kind, {q.if_match, q.if_none_match}));
   op::CopyObject::Response out;
   auto& result = out.copy_object_result.emplace();
-  result.e_tag = s3::quoted(stored->etag);
-  result.last_modified = stored->modified;
-  s3::set_sums(result, stored->meta);
-  if (stored->version != "null") out.version_id = stored->version;
+  result.e_tag = s3::quoted(stored.etag);
+  result.last_modified = stored.modified;
+  s3::set_sums(result, stored.meta);
+  if (stored.version != "null") out.version_id = stored.version;
   if (origin.object.version != "null") out.copy_source_version_id = origin.object.version;
-  s3::set_sealing(out, stored->meta);
+  s3::set_sealing(out, stored.meta);
   return out;
 }
 

@@ -115,6 +115,10 @@ class S3 final : public aws::Door {
   Result<store::objects::Object> commit(const Call& call, const s3::Bucket& bucket,
                                         store::objects::Object object, const Condition& condition,
                                         const std::function<Result<void>(store::Writer&)>& before = {});
+  // The same of an object that is one body; a body whose object is refused is discarded.
+  Result<store::objects::Object> commit_body(const Call& call, const s3::Bucket& bucket,
+                                             store::objects::Object object, Ingested body,
+                                             ChecksumKind kind, const Condition& condition);
   Result<std::string> remove_one(store::Writer& writer, const std::string& bucket, const std::string& key,
                                  const std::optional<std::string>& version, bool& marker);
 

@@ -48,6 +48,17 @@ Result<Object> S3::commit(const Call& call, const s3::Bucket& bucket, Object obj
   return object;
 }
 
+Result<Object> S3::commit_body(const Call& call, const s3::Bucket& bucket, Object object, Ingested body,
+                               ChecksumKind kind, const Condition& condition) {
+  object.size = body.size;
+  object.etag = hex(body.md5);
+  object.data = json::array({body.data});
+  object.meta["sums"] = json::object({{checksum_name(kind), base64(body.sums[kind])}});
+  auto stored = commit(call, bucket, std::move(object), condition);
+  if (!stored) discard(json::array({body.data}));
+  return stored;
+}
+
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 S3::Answer<op::PutObject> S3::put_object(Call& call, const op::PutObject::Request& q) {
   const auto b = TRY(bucket(q.bucket, q.expected_bucket_owner));
@@ -65,20 +76,13 @@ S3::Answer<op::PutObject> S3::put_object(Call& call, const op::PutObject::Reques
   auto body = ingest_body(call, q.body, sealing.plain, kind, &kind);
   wipe(sealing.plain);
   if (!body) return std::move(body).error();
-  object.size = body->size;
-  object.etag = hex(body->md5);
-  object.data = json::array({body->data});
-  object.meta["sums"] = json::object({{checksum_name(kind), base64(body->sums[kind])}});
-  auto stored = commit(call, *b, std::move(object), {q.if_match, q.if_none_match});
-  if (!stored) {
-    discard(json::array({body->data}));
-    return std::move(stored).error();
-  }
+  const auto stored =
+      TRY(commit_body(call, *b, std::move(object), std::move(*body), kind, {q.if_match, q.if_none_match}));
   op::PutObject::Response out;
-  out.e_tag = s3::quoted(stored->etag);
-  if (stored->version != "null") out.version_id = stored->version;
-  s3::set_sums(out, stored->meta);
-  s3::set_sealing(out, stored->meta);
+  out.e_tag = s3::quoted(stored.etag);
+  if (stored.version != "null") out.version_id = stored.version;
+  s3::set_sums(out, stored.meta);
+  s3::set_sealing(out, stored.meta);
   return out;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/crypto.h"
+#include "base/free.h"
 #include "net/loop.h"
 
 namespace bastide::services::sns {
@@ -20,13 +21,6 @@ namespace {
 constexpr const char* kKind = "sns.signing";
 constexpr long kYears = 10L * 365 * 24 * 3600;
 
-template <auto F>
-struct Free {
-  template <class T>
-  void operator()(T* p) const {
-    F(p);
-  }
-};
 using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Free<X509_free>>;
 using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
